@@ -1,0 +1,71 @@
+"""Do coded cyber measures and incidents go with less bilateral trade? Gravity estimates.
+
+Estimand. The average log difference in goods trade between pairs of economies in the years in which at least one coded
+cyber measure or publicly attributed incident bears on the pair and the same pair's other years, net of everything that is
+common to an exporter's or an importer's year. Goods totals stand in for the products a measure covers, so most of the
+trade counted is not what the measure is about.
+
+What it can mean. A conditional association. Measures are taken, and incidents attributed, between economies whose relations
+change for other reasons too (tariffs, sanctions, war); events overlap within pairs; one coder chose and dated them; and the
+list holds famous cases. The estimate is no effect of any single act.
+
+Data
+----
+- Coded events of this package, data/events.
+
+References
+----------
+- Santos Silva and Tenreyro (2006), The Log of Gravity, https://doi.org/10.1162/rest.88.4.641
+- Correia, Guimaraes and Zylkin (2020), ppmlhdfe, https://doi.org/10.1177/1536867X20909691
+- Yotov, Piermartini, Monteiro and Larch (2016), An Advanced Guide to Trade Policy Analysis, UNCTAD and WTO
+- Huang, Madnick and Johnson (2018), https://doi.org/10.2139/ssrn.3370562
+"""
+
+# %% Data: trade of pairs by year, United States trade by partner and year, events
+import cyber_trade_econ as cte
+
+ROLES = ("effective", "adopted", "announced", "onset", "disclosed")
+FEWEST_YEARS = 5  # below that, pair effects leave nothing to compare
+
+study = cte.study("01_gravity", needs=("us_census.flows", "baci.flows", "geodist.pairs", "eurepoc.dyads"))
+if study.data == "pulled":
+    world, us, events = cte.panel("bilateral_year"), cte.panel("us_year"), cte.incidents("eurepoc")
+    years = world.frame["year"].nunique()
+    if years < FEWEST_YEARS:
+        world = cte.sample("bilateral_year")
+        study.say(f"baci.flows holds {years} year(s), too few for pair effects: pairs of economies come from the sample")
+else:
+    world, us, events = cte.sample("bilateral_year"), cte.sample("us_year"), cte.events()
+
+# %% Exposure: which pair is hit by at least one event, by how many, and by what kind of national action
+world = study.add_panel("world", cte.expose(world, events, on=ROLES, by="published_action"))
+us = study.add_panel("us", cte.expose(us, events, on=ROLES))
+for sentence in world.facts["exposure"]["cyber"]["identification"]:
+    study.add_note(sentence)
+kinds = sorted(c for c in world.frame if c.startswith("cyber_on_"))
+
+# %% Estimates
+COVARIATES = "log(dist_km) + contiguity + common_language | exporter^year + importer^year"
+THREE_WAY = "exporter^year + importer^year + pair"
+estimates = {
+    "OLS": cte.ols(f"log(trade_musd) ~ {COVARIATES}", world),
+    "PPML": cte.ppml(f"trade_musd ~ {COVARIATES}", world),
+    "Any event": cte.ppml(f"trade_musd ~ cyber_on | {THREE_WAY}", world),
+    "Events in force": cte.ppml(f"trade_musd ~ cyber_count | {THREE_WAY}", world),
+    "By action": cte.ppml(f"trade_musd ~ {' + '.join(kinds)} | {THREE_WAY}", world, collinear="drop"),
+    "US partners": cte.ppml("trade_musd ~ cyber_on | pair + flow^year", us, vcov=cte.cluster("partner")),
+}
+
+# %% Table, figure, page
+NAMES = {
+    "log(dist_km)": "Distance (log)",
+    "contiguity": "Common border",
+    "common_language": "Common language",
+    "cyber_on": "Any cyber event in force",
+    "cyber_count": "Number of cyber events in force",
+} | {k: "In force: " + k.removeprefix("cyber_on_").replace("_", " ") for k in kinds}
+study.add_estimates(estimates)
+study.add_table("gravity", cte.table(list(estimates.values()), columns=list(estimates), names=NAMES, title=study.title))
+shown = {k: e for k, e in estimates.items() if k not in ("OLS", "PPML")}
+study.add_figure("gravity", cte.figure(list(shown.values()), labels=list(shown), names=NAMES))
+study.save()

@@ -1,0 +1,106 @@
+"""From public trade data and coded cyber events to credible estimates of how bilateral trade shifts.
+
+The door: every public name, loaded on first use so that importing the package stays below a tenth of a second.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cyber_trade_econ.door import incidents, panel, pull, source, sources
+    from cyber_trade_econ.event_study import event_study
+    from cyber_trade_econ.events import codebook, events, recode
+    from cyber_trade_econ.exposure import expose, identification
+    from cyber_trade_econ.gravity.ols import ols
+    from cyber_trade_econ.gravity.ppml import ppml
+    from cyber_trade_econ.gravity.reset import reset
+    from cyber_trade_econ.inference.covariance import cluster, dyadic, ssc
+    from cyber_trade_econ.inference.wald import wald
+    from cyber_trade_econ.lake import load
+    from cyber_trade_econ.panels import sample
+    from cyber_trade_econ.records.estimate import Estimate
+    from cyber_trade_econ.records.panel import Panel
+    from cyber_trade_econ.report.figure import figure
+    from cyber_trade_econ.report.study import study
+    from cyber_trade_econ.report.table import table
+
+__version__ = "0.1.0"
+
+_ROOMS = {
+    "door": ("incidents", "panel", "pull", "source", "sources"),
+    "event_study": ("event_study",),
+    "events": ("codebook", "events", "recode"),
+    "exposure": ("expose", "identification"),
+    "gravity.ols": ("ols",),
+    "gravity.ppml": ("ppml",),
+    "gravity.reset": ("reset",),
+    "inference.covariance": ("cluster", "dyadic", "ssc"),
+    "inference.wald": ("wald",),
+    "lake": ("load",),
+    "panels": ("sample",),
+    "records.estimate": ("Estimate",),
+    "records.panel": ("Panel",),
+    "report.figure": ("figure",),
+    "report.study": ("study",),
+    "report.table": ("table",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+__all__ = [
+    "Estimate",
+    "Panel",
+    "cluster",
+    "codebook",
+    "dyadic",
+    "event_study",
+    "events",
+    "expose",
+    "figure",
+    "identification",
+    "incidents",
+    "load",
+    "ols",
+    "panel",
+    "ppml",
+    "pull",
+    "recode",
+    "reset",
+    "sample",
+    "source",
+    "sources",
+    "ssc",
+    "study",
+    "table",
+    "wald",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+class _Door(ModuleType):
+    """Keeps functions apart from the rooms of the same name (`events`, `event_study`, `sources`).
+
+    Importing a room makes Python bind it as an attribute of the package, which would hide the function. Rooms stay
+    importable by their full name, as in ``from cyber_trade_econ.events import validate``.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _ROOM_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Door
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,302 @@
+"""From a formula and data to arrays: which rows are used, what was left out and why, and how categories were encoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cyber_trade_econ.errors import BadOutcome, BadRegressor, EmptySample, FormulaError
+from cyber_trade_econ.formula import Atom, Formula, Term, effect_name
+from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, compact, cross
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+INTERCEPT = "Intercept"
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Categories of the ``i()`` variables: levels that have an indicator, by column."""
+
+    levels: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Design:
+    """Arrays of one estimation sample.
+
+    Parameters
+    ----------
+    y, X, w, offset
+        Outcome (n,), regressors (n, k) with the constant first if there is one, weights (n,), offset (n,).
+    names
+        Terms of the columns of ``X``.
+    factors, groups
+        Fixed effects by name, and cluster variables by name; codes of shape (n,).
+    rows
+        Positions of the rows in the data given, shape (n,).
+    given
+        Number of rows given.
+    dropped
+        Rows left out, by reason.
+    encoding
+        Categories, for prediction.
+    """
+
+    y: Array
+    X: Array
+    w: Array
+    offset: Array
+    names: tuple[str, ...]
+    factors: Mapping[str, Factor]
+    groups: Mapping[str, Factor]
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+    given: int
+    dropped: Mapping[str, int]
+    encoding: Encoding
+
+    def keep(self, mask: Mask, reasons: Mapping[str, int]) -> Design:
+        """Return the design on the rows where ``mask`` is true; ``reasons`` says how many of the others left for what."""
+        if mask.all():
+            return self
+        dropped = dict(self.dropped)
+        for reason, count in reasons.items():
+            if count:
+                dropped[reason] = dropped.get(reason, 0) + count
+        return Design(
+            self.y[mask],
+            self.X[mask],
+            self.w[mask],
+            self.offset[mask],
+            self.names,
+            {name: compact(f.codes[mask]) for name, f in self.factors.items()},
+            {name: compact(f.codes[mask]) for name, f in self.groups.items()},
+            self.rows[mask],
+            self.given,
+            dropped,
+            self.encoding,
+        )
+
+
+def column(frame: pd.DataFrame, name: str, role: str) -> pd.Series:
+    """Return a column, or explain which one is missing."""
+    if name not in frame.columns:
+        near = get_close_matches(name, map(str, frame.columns), n=3)
+        raise FormulaError(
+            f"{role} {name!r} is not a column of the data",
+            allowed=list(frame.columns) if len(frame.columns) <= 30 else f"{len(frame.columns)} columns",
+            fix=f"Did you mean {' or '.join(map(repr, near))}?" if near else "Check the spelling.",
+        )
+    return frame[name]
+
+
+def numeric(frame: pd.DataFrame, name: str, role: str) -> Array:
+    """Return a column as floating-point numbers, missing values as NaN; text and dates are refused."""
+    series = column(frame, name, role)
+    if pd.api.types.is_bool_dtype(series.dtype) and role != "the outcome":
+        return series.to_numpy(dtype=float, na_value=np.nan)
+    if not pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype):
+        error = BadOutcome if role == "the outcome" else BadRegressor
+        raise error(
+            f"{role} {name!r} must be numeric",
+            found=f"type {series.dtype}",
+            fix="Convert it, or write i(" + name + ") for one indicator per category."
+            if role != "the outcome"
+            else "Convert it.",
+        )
+    values = series.to_numpy(dtype=float, na_value=np.nan)
+    if np.isinf(values).any():
+        error = BadOutcome if role == "the outcome" else BadRegressor
+        raise error(
+            f"{role} {name!r} has infinite values",
+            found=f"{int(np.isinf(values).sum())} row(s), first at position {int(np.isinf(values).argmax())}",
+            fix="Find where they come from (a division by zero, a logarithm of zero) and decide what these rows are.",
+        )
+    return values
+
+
+class _Sample:
+    """Rows still in the sample, and the reasons why others left."""
+
+    def __init__(self, n: int) -> None:
+        self.keep = np.ones(n, dtype=bool)
+        self.dropped: dict[str, int] = {}
+
+    def drop(self, bad: Mask, reason: str) -> None:
+        gone = bad & self.keep
+        if gone.any():
+            self.dropped[reason] = int(gone.sum())
+            self.keep &= ~gone
+
+
+def build(
+    formula: Formula,
+    frame: pd.DataFrame,
+    *,
+    clusters: Iterable[str] = (),
+    dyad: tuple[str, str] | None = None,
+    weights: str | None = None,
+    offset: str | None = None,
+) -> Design:
+    """Look the formula's names up in ``frame`` and encode them.
+
+    Parameters
+    ----------
+    formula, frame
+        Parsed formula, and data with one row per observation.
+    clusters
+        Columns, or columns joined by ``^``, that will be clustered by.
+    dyad
+        Two columns whose values are numbered alike.
+    weights, offset
+        Columns.
+
+    Raises
+    ------
+    FormulaError, BadOutcome, BadRegressor, EmptySample
+        For an unknown column, a bad outcome, a regressor that is not numeric or not finite, and when no row is left.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise FormulaError("data must be a pandas DataFrame or a Panel", found=type(frame).__name__)
+    if frame.columns.has_duplicates:
+        raise FormulaError(
+            "two columns of the data share a name", found=list(frame.columns[frame.columns.duplicated()])
+        )
+    sample = _Sample(len(frame))
+    y = _outcome(formula.outcome, frame, sample)
+    atoms = {a: _atom(a, frame, sample) for a in dict.fromkeys(a for t in formula.terms for a in t)}
+    w = np.ones(len(frame)) if weights is None else _weights(frame, weights, sample)
+    off = np.zeros(len(frame)) if offset is None else numeric(frame, offset, "the offset")
+    sample.drop(np.isnan(off), f"missing: {offset}")
+    keys = {c for e in formula.effects for c in e}
+    for name in sorted(keys):
+        sample.drop(column(frame, name, "the fixed effect").isna().to_numpy(), f"missing: {name}")
+    _no_missing_clusters(frame, [c for name in clusters for c in name.split("^")] + list(dyad or ()), sample)
+    keep = sample.keep
+    if not keep.any():
+        raise EmptySample(
+            f"no row is left to estimate {formula}",
+            found=f"{len(frame)} row(s) given; left out: {sample.dropped or 'none'}",
+            fix="Check the filters and the columns with missing values.",
+        )
+    kept = frame.loc[keep]
+    encoding = _encode(formula, kept)
+    constant = formula.intercept and not formula.effects
+    X, names = columns_of(formula.terms, {a: v[keep] for a, v in atoms.items()}, kept, encoding, constant=constant)
+    groups = {name: cross([_codes(kept[c]) for c in name.split("^")]) for name in clusters}
+    if dyad:
+        both = pd.concat([kept[dyad[0]].astype(object), kept[dyad[1]].astype(object)])
+        joint = _codes(both)
+        half = len(kept)
+        groups |= {dyad[0]: Factor(joint.codes[:half], joint.levels), dyad[1]: Factor(joint.codes[half:], joint.levels)}
+    return Design(
+        y[keep],
+        X,
+        w[keep],
+        off[keep],
+        names,
+        {effect_name(e): cross([_codes(kept[c]) for c in e]) for e in formula.effects},
+        groups,
+        np.flatnonzero(keep),
+        len(frame),
+        sample.dropped,
+        encoding,
+    )
+
+
+def _outcome(outcome: Atom, frame: pd.DataFrame, sample: _Sample) -> Array:
+    values = numeric(frame, outcome.name, "the outcome")
+    sample.drop(np.isnan(values), f"missing: {outcome.name}")
+    return _log(values, outcome.name, "the outcome", sample) if outcome.kind == "log" else values
+
+
+def _log(values: Array, name: str, role: str, sample: _Sample) -> Array:
+    negative = values < 0
+    if negative.any():
+        error = BadOutcome if role == "the outcome" else BadRegressor
+        raise error(
+            f"log({name}) of a negative value",
+            found=f"{int(negative.sum())} row(s), smallest {np.nanmin(values):g}",
+            fix="Trade values are not negative; correct or remove these rows.",
+        )
+    sample.drop(values == 0, f"log of zero: {name}")
+    with np.errstate(divide="ignore"):
+        return np.log(values)
+
+
+def _atom(atom: Atom, frame: pd.DataFrame, sample: _Sample) -> Array:
+    if atom.kind == "i":
+        missing = column(frame, atom.name, "the category").isna().to_numpy()
+        sample.drop(missing, f"missing: {atom.name}")
+        return np.empty(len(frame))  # indicators are made once the levels of the sample are known
+    values = numeric(frame, atom.name, "the regressor")
+    sample.drop(np.isnan(values), f"missing: {atom.name}")
+    return _log(values, atom.name, "the regressor", sample) if atom.kind == "log" else values
+
+
+def _weights(frame: pd.DataFrame, name: str, sample: _Sample) -> Array:
+    w = numeric(frame, name, "the weight")
+    if (w < 0).any():
+        raise BadRegressor(
+            f"the weight {name!r} is negative", found=f"{int((w < 0).sum())} row(s)", fix="Use weights >= 0."
+        )
+    sample.drop(np.isnan(w), f"missing: {name}")
+    sample.drop(w == 0, f"weight of zero: {name}")
+    return w
+
+
+def _no_missing_clusters(frame: pd.DataFrame, names: Sequence[str], sample: _Sample) -> None:
+    for name in names:
+        missing = column(frame, name, "the cluster").isna().to_numpy() & sample.keep
+        if missing.any():
+            raise BadRegressor(
+                f"the cluster variable {name!r} is missing in {int(missing.sum())} row(s) of the sample",
+                fix="Fill it or remove the rows: a missing cluster cannot be guessed.",
+            )
+
+
+def _codes(series: pd.Series) -> Factor:
+    codes, levels = pd.factorize(series, sort=True)
+    return Factor(codes.astype(np.int64), len(levels))
+
+
+def _encode(formula: Formula, kept: pd.DataFrame) -> Encoding:
+    levels: dict[str, tuple[Any, ...]] = {}
+    for atom in dict.fromkeys(a for t in formula.terms for a in t if a.kind == "i"):
+        found = tuple(pd.unique(kept[atom.name].sort_values()))
+        if atom.ref is None:
+            # Without a reference every category would add up to the constant, so the first one becomes the reference.
+            levels[atom.name] = found[1:] if formula.intercept or formula.effects else found
+            continue
+        if atom.ref not in found:
+            raise FormulaError(
+                f"{atom}: the reference level does not occur",
+                found=repr(atom.ref),
+                allowed=[str(v) for v in found[:20]],
+            )
+        levels[atom.name] = tuple(v for v in found if v != atom.ref)
+    return Encoding(levels)
+
+
+def columns_of(
+    terms: Sequence[Term], atoms: Mapping[Atom, Array], frame: pd.DataFrame, encoding: Encoding, *, constant: bool
+) -> tuple[Array, tuple[str, ...]]:
+    """Build the columns of the regressors, shape (n, k), and their names."""
+    out: list[tuple[str, Array]] = [(INTERCEPT, np.ones(len(frame)))] if constant else []
+    for term in terms:
+        parts: list[tuple[str, Array]] = [("", np.ones(len(frame)))]
+        for atom in term:
+            if atom.kind == "i":
+                values = frame[atom.name].to_numpy()
+                choices = [(f"{atom.name}::{v}", (values == v).astype(float)) for v in encoding.levels[atom.name]]
+            else:
+                choices = [(str(atom), atoms[atom])]
+            parts = [(f"{a}:{b}" if a else b, x * z) for a, x in parts for b, z in choices]
+        out += parts
+    matrix = np.column_stack([x for _, x in out]) if out else np.empty((len(frame), 0))
+    return matrix, tuple(name for name, _ in out)

@@ -1,0 +1,237 @@
+"""Abnormal trade: flows around an event against the flow expected without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cyber_trade_econ.design import column
+from cyber_trade_econ.errors import ConfigError, FewClusters, NotIdentified
+from cyber_trade_econ.event_study.clock import Clock, check_window, term, wind
+from cyber_trade_econ.fit import Options, fit
+from cyber_trade_econ.formula import Atom, Formula, parse
+from cyber_trade_econ.inference.covariance import Cluster
+from cyber_trade_econ.records.estimate import Estimate
+from cyber_trade_econ.records.panel import Panel
+
+if TYPE_CHECKING:
+    from cyber_trade_econ.hdfe.factor import Mask
+
+_MONTH = "calendar_month"
+_PERIOD = "period"
+FEWEST_PER_SEASON = 2
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Which rows teach the expected flow, and which are compared with it, shape (n,)."""
+
+    learn: Mask
+    compare: Mask
+
+
+def abnormal_trade(
+    data: pd.DataFrame | Panel,
+    outcome: str,
+    unit: str,
+    time: str,
+    cohort: str,
+    *,
+    leads: int,
+    lags: int,
+    window: int,
+    common: str | None,
+    trend: bool,
+    options: Options,
+) -> Estimate:
+    """Estimate mean abnormal trade by event time; see `cyber_trade_econ.event_study.event_study`."""
+    check_window(leads, lags, -1)
+    frame = data.frame if isinstance(data, Panel) else data
+    clock = wind(frame, unit, time, cohort)
+    if window < FEWEST_PER_SEASON * 12 and clock.time_unit == "month":
+        raise ConfigError(
+            "window", found=window, allowed=f"at least {FEWEST_PER_SEASON * 12} months, to learn the season"
+        )
+    sides = _windows(clock, leads, lags, window)
+    usable, left_out = _usable(frame, unit, outcome, clock, sides, leads + lags + 1, window)
+    learn = sides.learn & (usable | ~clock.treated)
+    flows = _flows(frame, clock, outcome, unit, learn, usable, common=common, trend=trend, options=options)
+    events = _events(flows, frame, options.vcov, leads, lags)
+    mean, cov, effective = _average(events, options.vcov)
+    groups = len(np.unique(events.group))
+    terms = pd.Index([term(h) for h in range(-leads, lags + 1)], name="term")
+    facts: dict[str, Any] = {
+        "outcome": outcome,
+        "rows_given": len(frame),
+        "rows_used": int(flows["learn"].sum() + flows["compare"].sum()),
+        "rows_learning": int(flows["learn"].sum()),
+        "dropped": left_out,
+        "vcov": str(options.vcov) if options.vcov is not None else f"cluster: {unit}",
+        "clusters": {options.vcov.by[0] if isinstance(options.vcov, Cluster) else unit: groups},
+        "ssc": "jackknife over clusters; t with the effective number of clusters less one",
+        "event_time": list(range(-leads, lags + 1)),
+        "event_terms": list(terms),
+        "reference": -leads - 1,
+        "reference_label": f"expected flow learnt from {clock.time_unit}s {-leads - window} to {-leads - 1}",
+        "binned_ends": False,
+        "treated_units": {h: len(events.actual) for h in range(-leads, lags + 1)},
+        "effective_clusters": effective,
+        "effect_unit": "share of the expected flow",
+        "time_unit": clock.time_unit,
+        "identification": [
+            "Reads as the effect of the events only if, without them, trade would have gone on with the unit's own level, "
+            "season" + (" and trend" if trend else "") + " and the shocks common to all units."
+        ],
+    }
+    ids = data.events.get(cohort, ()) if isinstance(data, Panel) else ()
+    return Estimate(
+        model="abnormal trade",
+        formula=flows.attrs["formula"],
+        coef=pd.Series(mean, index=terms, name="coef"),
+        vcov=pd.DataFrame(cov, index=terms, columns=terms),
+        nobs=int(len(events.actual) * (leads + lags + 1)),
+        df=max(effective - 1, 1.0),
+        facts=facts,
+        sources=data.sources if isinstance(data, Panel) else {},
+        events=dict.fromkeys(terms, ids) if ids else {},
+    )
+
+
+def _windows(clock: Clock, leads: int, lags: int, window: int) -> _Windows:
+    h = clock.event_time
+    inside = (h >= -leads) & (h <= lags)
+    before = (h >= -leads - window) & (h < -leads)
+    compared = clock.period[inside]
+    if not inside.any():
+        raise NotIdentified("no treated unit is observed in the event window", fix="Choose a shorter window.")
+    span = (clock.period >= compared.min() - window) & (clock.period <= compared.max())
+    return _Windows(np.asarray(before | (~clock.treated & ~clock.early & span)), np.asarray(inside))
+
+
+def _usable(
+    frame: pd.DataFrame, unit: str, outcome: str, clock: Clock, sides: _Windows, length: int, window: int
+) -> tuple[Mask, dict[str, int]]:
+    """Rows of treated units whose whole estimation and event window is observed and that trade in every learning period."""
+    units, _ = pd.factorize(frame[unit])
+    y = frame[outcome].to_numpy(dtype=float, na_value=np.nan)
+    before = sides.learn & clock.treated
+    seen = np.bincount(units[before & (y > 0)])
+    compared = np.bincount(units[sides.compare & ~np.isnan(y)])
+    size = units.max() + 1
+    seen, compared = np.pad(seen, (0, size - len(seen))), np.pad(compared, (0, size - len(compared)))
+    treated = np.bincount(units[clock.treated], minlength=size) > 0
+    short = treated & (compared < length)
+    sparse = treated & ~short & (seen < window)
+    good = treated & ~short & ~sparse
+    if not good.any():
+        raise NotIdentified(
+            "no treated unit has a complete window",
+            found=f"{int(short.sum())} without the whole event window, {int(sparse.sum())} without trade in every one of the "
+            f"{window} periods from which the expected flow is learnt",
+            fix="Choose shorter windows.",
+        )
+    reasons = {"unit without the whole event window": short, "unit without trade in every learning period": sparse}
+    return np.asarray(good[units]), {r: int(m.sum()) for r, m in reasons.items() if m.any()}
+
+
+def _flows(
+    frame: pd.DataFrame,
+    clock: Clock,
+    outcome: str,
+    unit: str,
+    learn: Mask,
+    usable: Mask,
+    *,
+    common: str | None,
+    trend: bool,
+    options: Options,
+) -> pd.DataFrame:
+    """Actual and expected flow of every row, and which rows were learnt from and which are compared."""
+    work = frame.copy()
+    work[_PERIOD] = clock.period.astype(np.int64)
+    work[_MONTH] = (clock.period.astype(np.int64) - 1) % 12 if clock.time_unit == "month" else 0
+    trends: list[str] = []
+    if trend:
+        for position, name in enumerate(pd.unique(frame.loc[usable, unit])):
+            own = (frame[unit] == name).to_numpy()
+            centre = clock.period[own & learn].mean()
+            work[f"trend_{position}"] = np.where(own, (clock.period - centre) / 12, 0.0)
+            trends.append(f"trend_{position}")
+    season = (unit, _MONTH) if clock.time_unit == "month" else (unit,)
+    shock = (common, _PERIOD) if common else (_PERIOD,)
+    spec = Formula(
+        parse(f"{outcome} ~ 1").outcome,
+        tuple((Atom("name", t),) for t in trends),
+        intercept=True,
+        effects=(season, shock),
+    )
+    expected = fit("PPML", spec, work.loc[learn], Options(vcov="hetero", collinear="drop", tol=options.tol))
+    flow = expected.predict(work).to_numpy()
+    out = pd.DataFrame({"unit": frame[unit].to_numpy(), "h": clock.event_time}, index=frame.index)
+    out["learn"] = learn & usable
+    out["compare"] = usable & ~learn & ~np.isnan(flow) & ~np.isnan(clock.event_time)
+    out["actual"] = frame[outcome].to_numpy(dtype=float)
+    out["expected"] = flow
+    shown = f"{outcome} ~ own trends | " if trend else f"{outcome} ~ 1 | "
+    out.attrs["formula"] = shown + " + ".join("^".join(e) for e in spec.effects)
+    return out
+
+
+@dataclass(frozen=True)
+class _Events:
+    """Actual and expected flow by event (rows) and event time (columns), and the cluster of each event."""
+
+    actual: np.ndarray
+    expected: np.ndarray
+    group: np.ndarray
+
+
+def _events(flows: pd.DataFrame, frame: pd.DataFrame, vcov: Any, leads: int, lags: int) -> _Events:
+    wanted = flows[flows["compare"] & flows["h"].between(-leads, lags)]
+    times = range(-leads, lags + 1)
+    wide = {
+        v: wanted.pivot_table(index="unit", columns="h", values=v).reindex(columns=times)
+        for v in ("actual", "expected")
+    }
+    complete = wide["expected"].dropna().index
+    if complete.empty:
+        raise NotIdentified(
+            "no expected flow could be formed for any event",
+            fix="The periods after the event need units without an event in the same period to learn the common shock from.",
+        )
+    if vcov is not None and not (isinstance(vcov, Cluster) and len(vcov.by) == 1):
+        raise ConfigError(
+            "vcov of abnormal trade", found=str(vcov), allowed="cte.cluster(one column), by default the unit"
+        )
+    group = complete.to_numpy()
+    if vcov is not None:
+        values = column(frame, vcov.by[0], "the cluster").to_numpy()
+        of_unit = pd.DataFrame({"unit": flows["unit"].to_numpy(), "group": values}).drop_duplicates("unit")
+        group = of_unit.set_index("unit").loc[complete, "group"].to_numpy()
+    actual, expected = (wide[v].loc[complete].to_numpy() for v in ("actual", "expected"))
+    return _Events(actual, expected, pd.factorize(group)[0])
+
+
+def _average(events: _Events, vcov: Any) -> tuple[np.ndarray, np.ndarray, float]:
+    """Total actual over total expected flow, less one; its jackknife variance; the effective number of clusters.
+
+    Leaving out one cluster of events at a time is honest about clusters of unequal weight, where the sandwich is not.
+    """
+    groups = int(events.group.max()) + 1
+    if groups < 2:
+        raise FewClusters(
+            "the spread between events needs at least two clusters of events",
+            found=f"{groups} ({vcov or 'by unit'})",
+            fix="Study more units, or a single unit by its own time series.",
+        )
+    actual = np.zeros((groups, events.actual.shape[1]))
+    expected = np.zeros_like(actual)
+    np.add.at(actual, events.group, events.actual)
+    np.add.at(expected, events.group, events.expected)
+    total, yardstick = actual.sum(axis=0), expected.sum(axis=0)
+    without = (total - actual) / (yardstick - expected) - total / yardstick
+    shares = (expected / yardstick).mean(axis=1)
+    return total / yardstick - 1, without.T @ without * (groups - 1) / groups, float(1 / np.sum(shares**2))

@@ -1,0 +1,118 @@
+"""Event time: how many periods a row lies after the first treatment of its unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cyber_trade_econ.design import column
+from cyber_trade_econ.errors import ConfigError, EventError, NotIdentified, SchemaError
+
+if TYPE_CHECKING:
+    from cyber_trade_econ.hdfe.factor import Mask
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Event time of every row of a panel.
+
+    Parameters
+    ----------
+    period
+        Time as a count of years or months, shape (n,).
+    event_time
+        Periods since the unit's first treatment, shape (n,); NaN for units that are never treated.
+    time_unit
+        ``"year"`` or ``"month"``.
+    early
+        Rows of units treated in or before their first period: nothing is known of them before treatment, shape (n,).
+    """
+
+    period: np.ndarray
+    event_time: np.ndarray
+    time_unit: str
+    early: Mask
+
+    @property
+    def treated(self) -> Mask:
+        """Rows of units that are treated at some time, shape (n,)."""
+        return np.asarray(~np.isnan(self.event_time))
+
+
+def wind(frame: pd.DataFrame, unit: str, time: str, cohort: str) -> Clock:
+    """Compute event time.
+
+    Parameters
+    ----------
+    frame
+        Panel data.
+    unit, time, cohort
+        Columns: the unit, its time (integer or first day of the month), and the period of its first treatment (missing, or
+        for integers 0, for units that are never treated).
+
+    Raises
+    ------
+    SchemaError
+        If time and cohort are of different kinds.
+    EventError
+        If the cohort changes within a unit.
+    NotIdentified
+        If no unit is treated within the panel, or none is left to compare with.
+    """
+    units = pd.factorize(column(frame, unit, "the unit"))[0]
+    period, time_unit = _count(column(frame, time, "the time"), time)
+    start_values = column(frame, cohort, "the cohort")
+    if pd.api.types.is_datetime64_any_dtype(start_values.dtype) != (time_unit == "month"):
+        raise SchemaError(f"cohort {cohort!r} and time {time!r} are of different kinds", found=f"{start_values.dtype}")
+    start, _ = _count(start_values, cohort)
+    if time_unit == "year":
+        start = np.where(start == 0, np.nan, start)
+    by_unit = pd.DataFrame({"unit": units, "start": start}).drop_duplicates()
+    if by_unit["unit"].duplicated().any():
+        raise EventError(
+            f"the cohort {cohort!r} changes within a unit",
+            found=f"{int(by_unit['unit'].duplicated().sum())} unit(s)",
+            fix="A cohort is the period of the first treatment, the same in every row of the unit.",
+        )
+    first = pd.Series(period).groupby(units).transform("min").to_numpy()
+    event_time = period - start
+    early = np.asarray(start <= first)
+    inside = ~np.isnan(event_time) & ~early & (start <= period.max())
+    if not inside.any():
+        raise NotIdentified(
+            "no unit is first treated within the panel",
+            found=f"{len(np.unique(units))} units, {int(early.sum())} rows of units treated from their first period on",
+            fix="Check the cohort column and the years of the panel.",
+        )
+    late = start > period.max()
+    return Clock(period, np.where(late, np.nan, event_time), time_unit, early)
+
+
+def _count(series: pd.Series, name: str) -> tuple[np.ndarray, str]:
+    if pd.api.types.is_datetime64_any_dtype(series.dtype):
+        months = series.dt.year * 12 + series.dt.month
+        return months.to_numpy(dtype=float, na_value=np.nan), "month"
+    if not pd.api.types.is_numeric_dtype(series.dtype):
+        raise SchemaError(f"the time {name!r} is neither a number nor a date", found=str(series.dtype))
+    values = series.to_numpy(dtype=float, na_value=np.nan)
+    if (values[~np.isnan(values)] % 1 != 0).any():
+        raise SchemaError(
+            f"the time {name!r} has fractions", fix="Use whole years, or dates at the first of the month."
+        )
+    return values, "year"
+
+
+def check_window(leads: int, lags: int, ref: int) -> None:
+    """Refuse windows without a reference period inside."""
+    if not (isinstance(leads, int) and isinstance(lags, int) and leads >= 2 and lags >= 0):
+        raise ConfigError("the event window", found=f"leads={leads}, lags={lags}", allowed="leads >= 2 and lags >= 0")
+    if not (isinstance(ref, int) and -leads <= ref < 0):
+        raise ConfigError("the reference period", found=ref, allowed=f"a whole number from {-leads} to -1")
+
+
+def term(event_time: int) -> str:
+    """Name of the coefficient of one event time."""
+    return f"event_time::{event_time}"

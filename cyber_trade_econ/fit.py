@@ -1,0 +1,347 @@
+"""One model, one fit: formula and data to an Estimate. The estimators' public functions are thin calls of this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from cyber_trade_econ import design as designs
+from cyber_trade_econ.errors import BadOutcome, Collinear, ConfigError, EmptySample, FormulaError, SeparationError
+from cyber_trade_econ.formula import Formula, effect_name, parse
+from cyber_trade_econ.hdfe import linear, poisson
+from cyber_trade_econ.hdfe.absorb import Layout
+from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, is_nested
+from cyber_trade_econ.hdfe.leastsquares import COLLINEAR, independent, names_of, weighted_lengths
+from cyber_trade_econ.hdfe.prune import prune
+from cyber_trade_econ.hdfe.separation import separated
+from cyber_trade_econ.inference.covariance import (
+    Cluster,
+    Dyadic,
+    SmallSample,
+    Vcov,
+    absorbed_df,
+    convention,
+    sandwich,
+)
+from cyber_trade_econ.predictor import FittedIndex
+from cyber_trade_econ.records.estimate import Estimate
+from cyber_trade_econ.records.panel import Panel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Model = Literal["OLS", "PPML"]
+SEPARATION = ("fe", "simplex", "relu")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Choices of a fit that are the same for every estimator.
+
+    Parameters
+    ----------
+    vcov
+        Covariance; ``None`` clusters by the unit of a Panel and is ``"hetero"`` for a data frame.
+    ssc
+        Small-sample convention.
+    weights, offset
+        Columns.
+    collinear
+        ``"error"``, or ``"drop"`` to leave collinear regressors out and list them.
+    separation
+        Checks for PPML, a subset of `SEPARATION`, or ``"error"`` to refuse separated samples.
+    tol
+        Convergence tolerance of PPML.
+    """
+
+    vcov: Vcov | None = None
+    ssc: str | SmallSample | None = None
+    weights: str | None = None
+    offset: str | None = None
+    collinear: Literal["error", "drop"] = "error"
+    separation: Sequence[str] | Literal["error"] = SEPARATION
+    tol: float = 1e-8
+
+
+@dataclass(frozen=True)
+class _Core:
+    """What both numerical cores hand over."""
+
+    beta: Array
+    kept: Mask
+    inverse: Array
+    within: Array
+    residual: Array
+    effects: tuple[Array, ...]
+    sigma2: float
+    facts: Mapping[str, Any]
+
+
+def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, options: Options) -> Estimate:
+    """Estimate a model; see `cyber_trade_econ.ppml` and `cyber_trade_econ.ols` for the arguments."""
+    parsed = parse(formula) if isinstance(formula, str) else formula
+    panel = data if isinstance(data, Panel) else None
+    frame = data.frame if isinstance(data, Panel) else data
+    vcov = _vcov(options.vcov, panel, model)
+    rule = convention(options.ssc, model, vcov)
+    _check(options)
+    full = designs.build(
+        parsed,
+        frame,
+        clusters=vcov.by if isinstance(vcov, Cluster) else (),
+        dyad=(vcov.exporter, vcov.importer) if isinstance(vcov, Dyadic) else None,
+        weights=options.weights,
+        offset=options.offset,
+    )
+    if model == "PPML":
+        _check_counts(full.y, parsed.outcome.name)
+    design = _existing(full, model, options, parsed)
+    _enough(design, parsed)
+    core = _poisson(design, options.tol) if model == "PPML" else _linear(design, intercept=parsed.intercept)
+    collinear = names_of(~core.kept, design.names)
+    if collinear and options.collinear == "error":
+        _refuse(collinear, full, separated=len(design.y) < len(full.y))
+    names = pd.Index(names_of(core.kept, design.names), name="term")
+    factors = list(design.factors.values())
+    groups = list(design.groups.values()) if isinstance(vcov, Cluster) else []
+    constant = designs.INTERCEPT in design.names
+    k = len(core.beta) + absorbed_df(factors, groups, rule, constant=constant)
+    if vcov == "iid" or rule.k_adj:
+        _enough_df(len(design.y), k, parsed)
+    n = len(design.y)
+    sigma2 = core.sigma2 * (1.0 if model == "PPML" else n / (n - k) if rule.k_adj else 1.0)
+    scores = core.within * (design.w * core.residual)[:, None]
+    cov = sandwich(core.inverse, scores, vcov, design.groups, rule, k, sigma2=sigma2)
+    facts = {
+        "outcome": str(parsed.outcome),
+        "rows_given": full.given,
+        "rows_used": n,
+        "dropped": dict(design.dropped),
+        "effects": {name: f.levels for name, f in design.factors.items()},
+        **cov.notes,
+        **core.facts,
+        "k": k,
+    }
+    if collinear:
+        facts["collinear"] = collinear
+    if model == "OLS":
+        facts |= _goodness(design, core, k)
+    return Estimate(
+        model=model,
+        formula=str(parsed),
+        coef=pd.Series(core.beta, index=names, name="coef"),
+        vcov=pd.DataFrame(cov.matrix, index=names, columns=names),
+        nobs=n,
+        df=np.inf if model == "PPML" else min(cov.df, n - k),
+        facts=facts,
+        sources=panel.sources if panel is not None else {},
+        events=_events(panel, names),
+        sample=frame.index[design.rows],
+        predictor=FittedIndex.of(
+            parsed, design, frame, core.beta, core.kept, core.effects, options.offset, model == "PPML"
+        ),
+    )
+
+
+def _vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
+    if vcov is None:
+        return Cluster((panel.unit,)) if panel is not None else "hetero"
+    if not isinstance(vcov, Cluster | Dyadic) and vcov not in ("iid", "hetero"):
+        raise ConfigError(
+            f"vcov of {model}", found=repr(vcov), allowed=("'iid'", "'hetero'", "cte.cluster(...)", "cte.dyadic(...)")
+        )
+    return vcov
+
+
+def _check(options: Options) -> None:
+    if options.collinear not in ("error", "drop"):
+        raise ConfigError("collinear", found=repr(options.collinear), allowed=("error", "drop"))
+    if options.separation != "error":
+        unknown = set(options.separation) - set(SEPARATION)
+        if unknown or isinstance(options.separation, str):
+            raise ConfigError("separation", found=options.separation, allowed=(SEPARATION, "'error'"))
+    if not 0 < options.tol <= 1e-4:
+        raise ConfigError("tol", found=options.tol, allowed="a number above 0 and at most 1e-4")
+
+
+def _check_counts(y: Array, name: str) -> None:
+    if (y < 0).any():
+        raise BadOutcome(
+            f"the outcome {name!r} of a Poisson model is negative",
+            found=f"{int((y < 0).sum())} row(s), smallest {y.min():g}",
+            fix="Trade values are not negative; correct or remove these rows.",
+        )
+    if not (y > 0).any():
+        raise BadOutcome(
+            f"the outcome {name!r} is zero in every row of the sample",
+            found=f"{len(y)} rows",
+            fix="There is nothing to explain; check the filter and the join that brought the outcome in.",
+        )
+
+
+def _existing(full: designs.Design, model: Model, options: Options, formula: Formula) -> designs.Design:
+    """Drop singletons and separated rows until none is left."""
+    checks: Sequence[str] = SEPARATION if options.separation == "error" else options.separation
+    design = full
+    while True:
+        factors = list(design.factors.values())
+        y = design.y if model == "PPML" and "fe" in checks else None
+        pruned = prune(factors, y)
+        if factors:
+            design = design.keep(
+                pruned.keep, {"singleton": pruned.singletons, "zero in every row of an effect": pruned.zero_levels}
+            )
+        if not len(design.y):
+            raise EmptySample(
+                f"no row is left to estimate {formula}",
+                found=f"{full.given} row(s) given; left out: {dict(design.dropped)}",
+                fix="Use fewer or coarser fixed effects.",
+            )
+        if model == "OLS" or not {"simplex", "relu"} & set(checks):
+            break
+        bad = separated(design.y, design.X, list(design.factors.values()))
+        if not bad.any():
+            break
+        design = design.keep(~bad, {"separated by regressors": int(bad.sum())})
+    lost = {r: c for r, c in design.dropped.items() if r.startswith(("zero in", "separated"))}
+    if lost and options.separation == "error":
+        raise SeparationError(
+            "the Poisson estimate does not exist for this sample",
+            found=lost,
+            fix="Pass separation=('fe', 'simplex', 'relu') to leave the separated rows out; they carry no information.",
+        )
+    return design
+
+
+def _enough(design: designs.Design, formula: Formula) -> None:
+    if len(design.y) <= design.X.shape[1]:
+        raise EmptySample(
+            f"too few rows to estimate {formula}",
+            found=f"{len(design.y)} row(s) for {design.X.shape[1]} coefficient(s); left out: {dict(design.dropped) or 'none'}",
+            fix="Use more data or fewer terms.",
+        )
+
+
+def _enough_df(n: int, k: int, formula: Formula) -> None:
+    if n <= k:
+        raise EmptySample(
+            f"no degree of freedom is left to estimate {formula}",
+            found=f"{n} rows for {k} parameters, fixed effects included",
+            fix="Use fewer or coarser fixed effects.",
+        )
+
+
+def _poisson(design: designs.Design, tol: float) -> _Core:
+    result = poisson.fit(design.y, design.X, list(design.factors.values()), design.w, design.offset, tol=tol)
+    mean = np.average(design.y, weights=design.w)
+    null = poisson.log_likelihood(design.y, np.full(len(design.y), mean), design.w)
+    facts = {
+        "pseudo_r2": 1 - result.log_likelihood / null,
+        "log_likelihood": result.log_likelihood,
+        "deviance": result.deviance,
+        "iterations": result.iterations,
+        "converged": True,
+        "tolerance": tol,
+        "largest_relative_score": result.score,
+    }
+    return _Core(
+        result.beta, result.kept, result.inverse, result.within, design.y - result.mu, result.effects, 1.0, facts
+    )
+
+
+def _linear(design: designs.Design, *, intercept: bool) -> _Core:
+    target = design.y - design.offset
+    result = linear.fit(target, design.X, list(design.factors.values()), design.w)
+    ssr = float(np.sum(design.w * result.residual**2))
+    centre = np.average(target, weights=design.w) if intercept or design.factors else 0.0
+    total = float(np.sum(design.w * (target - centre) ** 2))
+    facts: dict[str, Any] = {"r2": 1 - ssr / total if total > 0 else float("nan"), "ssr": ssr, "converged": True}
+    if design.factors:
+        facts["within_r2"] = 1 - ssr / result.within_total if result.within_total > 0 else float("nan")
+    return _Core(
+        result.beta,
+        result.kept,
+        result.inverse,
+        result.within,
+        result.residual,
+        result.effects,
+        ssr / len(design.y),
+        facts,
+    )
+
+
+def _goodness(design: designs.Design, core: _Core, k: int) -> dict[str, float]:
+    n = len(design.y)
+    if n <= k:
+        return {}
+    constant = bool(design.factors) or designs.INTERCEPT in design.names
+    return {
+        "adj_r2": 1 - (1 - core.facts["r2"]) * (n - constant) / (n - k),
+        "rmse": float(np.sqrt(core.facts["ssr"] / (n - k))),
+    }
+
+
+def _events(panel: Panel | None, names: pd.Index) -> dict[str, tuple[str, ...]]:
+    """Ids of the events behind each coefficient: those of every exposure column that its term names."""
+    if panel is None or not panel.events:
+        return {}
+    out: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        parts = {p.split("::")[0].removeprefix("log(").removesuffix(")") for p in name.split(":") if p}
+        ids = dict.fromkeys(i for column, ids in panel.events.items() if column in parts for i in ids)
+        if ids:
+            out[name] = tuple(ids)
+    return out
+
+
+def _refuse(names: Sequence[str], design: designs.Design, *, separated: bool) -> None:
+    """Refuse collinear regressors, but for those that only the rows left out as separated told apart from the others.
+
+    The coefficient of such a regressor is infinite: it is dropped and listed, as ppmlhdfe does.
+    """
+    if separated:
+        w = design.w
+        factors = list(design.factors.values())
+        state = Layout(factors).weighted(w) if factors else None
+        X = state.residual(design.X, state.effects(design.X)) if state else design.X
+        kept = independent(X, w, weighted_lengths(design.X, w))
+        names = [name for name in names if name in names_of(~kept, design.names)]
+        if not names:
+            return
+    reasons = [f"{name}: {_why(design, name)}" for name in names]
+    raise Collinear(
+        f"{len(names)} regressor(s) cannot be told apart from the others",
+        found="; ".join(reasons),
+        allowed=f"more than {COLLINEAR:.0e} of a column's length left after effects and earlier columns",
+        fix="Remove them, use fewer fixed effects, or pass collinear='drop' to leave them out and list them in facts.",
+    )
+
+
+def _why(design: designs.Design, name: str) -> str:
+    values = design.X[:, design.names.index(name)]
+    if np.ptp(values) == 0:
+        return "constant" if values[0] else "zero everywhere"
+    levels = Factor(np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64), 0)
+    within = [effect for effect, f in design.factors.items() if is_nested(f, levels)]
+    if within:
+        return f"constant within every level of {' and of '.join(within)}"
+    others = [n for n in design.names if n != name]
+    what = [f"the effects {', '.join(design.factors)}"] if design.factors else []
+    what += [f"the regressors {', '.join(others[:8])}"] if others else []
+    return "a combination of " + " and ".join(what)
+
+
+def refit(estimate: Estimate, data: pd.DataFrame | Panel, extra: str, options: Options) -> Estimate:
+    """Estimate the model of ``estimate`` again with one more column of ``data``."""
+    parsed = parse(estimate.formula)
+    if extra in parsed.columns:
+        raise FormulaError(f"the column {extra!r} is already part of {estimate.formula}")
+    left, _, right = estimate.formula.partition(" | ")
+    model: Model = "PPML" if estimate.model == "PPML" else "OLS"
+    return fit(model, f"{left} + {extra}" + (f" | {right}" if right else ""), data, options)
+
+
+__all__ = ["SEPARATION", "Model", "Options", "effect_name", "fit", "refit"]

@@ -1,0 +1,1 @@
+"""Gravity models: one file per estimator or question after estimation."""

@@ -1,0 +1,102 @@
+"""Weighted least squares by QR, with collinear columns found in the order they were given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import linalg
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from cyber_trade_econ.hdfe.factor import Array
+
+COLLINEAR = 1e-9
+"""A column is collinear when less than this share of its length is left after the columns before it (and the effects)."""
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """Solution of a weighted least-squares problem.
+
+    Parameters
+    ----------
+    beta
+        Coefficients of the columns kept, shape (k,).
+    residual
+        y - X beta, shape (n,).
+    inverse
+        (X'WX)^-1, shape (k, k).
+    """
+
+    beta: Array
+    residual: Array
+    inverse: Array
+
+
+def independent(X: Array, w: Array, lengths: Array) -> NDArray[np.bool_]:
+    """Mark the columns of ``X`` (n, k) that no combination of earlier kept columns reproduces.
+
+    Parameters
+    ----------
+    X
+        Regressors, after effects were absorbed.
+    w
+        Row weights, shape (n,).
+    lengths
+        Weighted Euclidean length of each column before effects were absorbed, shape (k,): the yardstick for "nothing left".
+    """
+    root = np.sqrt(w)
+    kept: list[int] = []
+    basis = np.empty((X.shape[0], 0))
+    for j in range(X.shape[1]):
+        column = root * X[:, j]
+        for _ in range(2):  # the second pass removes what rounding left of the first
+            column = column - basis @ (basis.T @ column)
+        length = float(np.linalg.norm(column))
+        if lengths[j] > 0 and length > COLLINEAR * lengths[j]:
+            kept.append(j)
+            basis = np.column_stack([basis, column / length])
+    mask = np.zeros(X.shape[1], dtype=bool)
+    mask[kept] = True
+    return mask
+
+
+def solve(X: Array, y: Array, w: Array, refine: int = 0) -> LeastSquares:
+    """Solve min sum w (y - X beta)^2 for a matrix of full column rank.
+
+    Parameters
+    ----------
+    X, y, w
+        Regressors (n, k), outcome (n,), positive weights (n,).
+    refine
+        Steps of iterative refinement with residuals in extended precision. Two recover the digits that an ill-conditioned
+        design loses (NIST Longley, Wampler).
+    """
+    k = X.shape[1]
+    if k == 0:
+        return LeastSquares(np.empty(0), y.copy(), np.empty((0, 0)))
+    root = np.sqrt(w)
+    scale = np.linalg.norm(root[:, None] * X, axis=0)
+    q, r = np.linalg.qr(root[:, None] * (X / scale))
+    beta = linalg.solve_triangular(r, q.T @ (root * y))
+    for _ in range(refine):
+        exact = y.astype(np.longdouble) - (X / scale).astype(np.longdouble) @ beta.astype(np.longdouble)
+        beta = beta + linalg.solve_triangular(r, q.T @ (root * exact.astype(np.float64)))
+    inverse_r = linalg.solve_triangular(r, np.eye(k)) / scale[:, None]
+    beta = beta / scale
+    return LeastSquares(beta, y - X @ beta, inverse_r @ inverse_r.T)
+
+
+def weighted_lengths(X: Array, w: Array) -> Array:
+    """Return the weighted Euclidean length of each column of ``X``, shape (k,)."""
+    return np.asarray(np.sqrt(np.einsum("i,ij,ij->j", w, X, X)), dtype=np.float64)
+
+
+def names_of(mask: NDArray[np.bool_], names: Sequence[str]) -> list[str]:
+    """Return the names where ``mask`` is true."""
+    return [name for name, flag in zip(names, mask, strict=True) if flag]

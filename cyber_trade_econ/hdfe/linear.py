@@ -1,0 +1,69 @@
+"""Least squares with absorbed effects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cyber_trade_econ.hdfe.absorb import Layout
+from cyber_trade_econ.hdfe.leastsquares import independent, solve, weighted_lengths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyber_trade_econ.hdfe.factor import Array, Factor, Mask
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """Coefficients and what their covariance needs.
+
+    Parameters
+    ----------
+    beta, kept
+        Coefficients of the columns kept (k,), and which columns were kept (K,).
+    residual
+        Outcome less fit, shape (n,).
+    inverse
+        (X'WX)^-1 of the columns kept, net of the effects, shape (k, k).
+    within
+        Kept columns net of the effects, shape (n, k).
+    effects
+        Effects by factor, each (levels,).
+    within_total
+        Weighted sum of squares of the outcome net of the effects.
+    """
+
+    beta: Array
+    kept: Mask
+    residual: Array
+    inverse: Array
+    within: Array
+    effects: tuple[Array, ...]
+    within_total: float
+
+
+def fit(y: Array, X: Array, factors: Sequence[Factor], w: Array) -> LinearFit:
+    """Regress ``y`` (n,) on ``X`` (n, K) and the effects with weights ``w`` (n,)."""
+    lengths = weighted_lengths(X, w)
+    state: list[Array] = []
+    net = np.column_stack([X, y])
+    if factors:
+        projector = Layout(factors).weighted(w)
+        state = projector.effects(net)
+        net = projector.residual(net, state)
+    keep = independent(net[:, :-1], w, lengths)
+    both = np.append(keep, True)
+    net, state = net[:, both], [s[:, both] for s in state]
+    step = solve(net[:, :-1], net[:, -1], w, refine=2)
+    return LinearFit(
+        beta=step.beta,
+        kept=keep,
+        residual=step.residual,
+        inverse=step.inverse,
+        within=net[:, :-1],
+        effects=tuple(s[:, -1] - s[:, :-1] @ step.beta for s in state),
+        within_total=float(np.sum(w * net[:, -1] ** 2)),
+    )

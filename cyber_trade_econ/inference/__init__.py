@@ -1,0 +1,1 @@
+"""Covariance matrices, tests, and the conventions behind both."""

@@ -1,0 +1,290 @@
+"""Sandwich covariances: heteroskedasticity-robust, multiway-clustered, dyadic-robust, and the small-sample conventions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from cyber_trade_econ.errors import ConfigError, FewClusters
+from cyber_trade_econ.hdfe.factor import Array, Factor, components, cross, is_nested
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Clustering by one to four variables; several mean multiway clustering. Built by `cluster`."""
+
+    by: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "cluster: " + ", ".join(self.by)
+
+
+@dataclass(frozen=True)
+class Dyadic:
+    """Correlation between all rows that share an economy, on whichever side. Built by `dyadic`."""
+
+    exporter: str
+    importer: str
+
+    def __str__(self) -> str:
+        return f"dyadic: {self.exporter}, {self.importer}"
+
+
+Vcov = Cluster | Dyadic | Literal["iid", "hetero"]
+
+
+def cluster(*by: str) -> Cluster:
+    """Cluster standard errors by one to four columns.
+
+    Parameters
+    ----------
+    by
+        Names of columns, or combinations of columns joined by ``^``. Several names give the multiway estimator of Cameron,
+        Gelbach and Miller (2011), https://doi.org/10.1198/jbes.2010.07136.
+    """
+    if not 1 <= len(by) <= 4 or not all(isinstance(b, str) and b for b in by) or len(set(by)) < len(by):
+        raise ConfigError("cluster()", found=by, allowed="one to four different column names")
+    return Cluster(tuple(by))
+
+
+def dyadic(exporter: str, importer: str) -> Dyadic:
+    """Allow for correlation between any two rows that share an economy, as exporter or as importer.
+
+    Cameron and Miller (2014), "Robust inference for dyadic data"; Aronow, Samii and Assenova (2015),
+    https://doi.org/10.1093/pan/mpv018. Rows of one economy with itself are counted once.
+    """
+    return Dyadic(exporter, importer)
+
+
+@dataclass(frozen=True)
+class SmallSample:
+    """Small-sample factors of a covariance.
+
+    Parameters
+    ----------
+    k_adj
+        Multiply by (N-1)/(N-K) under clustering and by N/(N-K) otherwise.
+    k_fixef
+        Effects counted in K: ``"nested"`` leaves out those nested in a cluster, ``"none"`` counts none, ``"full"`` all.
+    g_adj
+        Multiply by G/(G-1) under clustering; without clustering by N/(N-1) where ``k_adj`` is off.
+    g_df
+        G of the multiway factor: ``"min"`` uses the smallest for all terms, ``"conventional"`` each term's own.
+    redundant
+        How many levels count as redundant in K: ``"simple"`` one per set of effects after the first; ``"components"`` one per
+        connected component of the graph that joins the sets, which for two sets is the exact rank. Exporter-year and
+        importer-year effects have one component per year.
+    name
+        What to call the convention in tables.
+    """
+
+    k_adj: bool
+    k_fixef: Literal["nested", "none", "full"] = "nested"
+    g_adj: bool = True
+    g_df: Literal["min", "conventional"] = "min"
+    redundant: Literal["simple", "components"] = "simple"
+    name: str = "custom"
+
+    def __post_init__(self) -> None:
+        for field, allowed in (
+            ("k_fixef", ("nested", "none", "full")),
+            ("g_df", ("min", "conventional")),
+            ("redundant", ("simple", "components")),
+        ):
+            if getattr(self, field) not in allowed:
+                raise ConfigError(f"ssc({field}=...)", found=repr(getattr(self, field)), allowed=allowed)
+
+
+def ssc(
+    *,
+    k_adj: bool = True,
+    k_fixef: Literal["nested", "none", "full"] = "nested",
+    g_adj: bool = True,
+    g_df: Literal["min", "conventional"] = "min",
+    redundant: Literal["simple", "components"] = "simple",
+) -> SmallSample:
+    """Choose small-sample factors one by one; the arguments are those of `SmallSample`, the defaults those of R's fixest."""
+    return SmallSample(k_adj, k_fixef, g_adj, g_df, redundant)
+
+
+_NONE = SmallSample(k_adj=False, g_adj=False, name="none")
+_CONVENTIONS: Mapping[str, Mapping[str, SmallSample]] = {
+    "OLS": {
+        "stata": SmallSample(k_adj=True, name="stata (regress, reghdfe)"),
+        "fixest": SmallSample(k_adj=True, name="fixest"),
+        "none": _NONE,
+    },
+    "PPML": {
+        "stata": SmallSample(k_adj=False, name="stata (ppmlhdfe)"),
+        "fixest": SmallSample(k_adj=True, name="fixest"),
+        "none": _NONE,
+    },
+}
+
+
+def convention(choice: str | SmallSample | None, model: str, vcov: Vcov) -> SmallSample:
+    """Resolve the ``ssc`` argument of an estimator.
+
+    The defaults are Stata's, except that heteroskedasticity-robust PPML has no factor at all (HC0), as in the tables of
+    Santos Silva and Tenreyro (2006), https://doi.org/10.1162/rest.88.4.641.
+    """
+    if isinstance(choice, SmallSample):
+        return choice
+    known = _CONVENTIONS[model]
+    if choice is None:
+        return _NONE if model == "PPML" and vcov == "hetero" else known["stata"]
+    if choice not in known:
+        raise ConfigError("ssc", found=repr(choice), allowed=(*known, "cte.ssc(...)"))
+    return known[choice]
+
+
+@dataclass(frozen=True)
+class Sandwich:
+    """A covariance and how it was made.
+
+    Parameters
+    ----------
+    matrix
+        Covariance, shape (k, k).
+    clusters
+        Number of clusters by variable.
+    df
+        Smallest number of clusters less one, or ``inf`` without clusters.
+    notes
+        Conventions and repairs, for the facts of the estimate.
+    """
+
+    matrix: Array
+    clusters: dict[str, int]
+    df: float
+    notes: dict[str, Any]
+
+
+def absorbed_df(factors: Sequence[Factor], clusters: Sequence[Factor], rule: SmallSample, *, constant: bool) -> int:
+    """Count the parameters that the effects use up in K.
+
+    Parameters
+    ----------
+    factors, clusters
+        Effects, and cluster variables in which they may be nested.
+    rule
+        Which effects count and how redundancy between them is counted.
+    constant
+        Whether the regressors hold a constant (then it is counted there).
+    """
+    if not factors or rule.k_fixef == "none":
+        return 0
+    counted = list(factors)
+    if rule.k_fixef == "nested":
+        counted = [f for f in factors if not any(is_nested(f, c) for c in clusters)]
+    redundant = 0
+    for position, factor in enumerate(counted[1:], start=1):
+        ties = [1 if rule.redundant == "simple" else components(other, factor) for other in counted[:position]]
+        redundant += max(ties)
+    used = sum(f.levels for f in counted) - redundant
+    return max(used, 0 if constant else 1)
+
+
+def sandwich(
+    inverse: Array, scores: Array, vcov: Vcov, groups: Mapping[str, Factor], rule: SmallSample, k: int, *, sigma2: float
+) -> Sandwich:
+    """Assemble a covariance.
+
+    Parameters
+    ----------
+    inverse
+        Inverse of the information matrix (bread), shape (k, k).
+    scores
+        Score of each row, shape (n, k).
+    vcov
+        What is robust against what.
+    groups
+        Factors of the cluster or dyad variables by name.
+    rule
+        Small-sample factors.
+    k
+        Parameters counted in N - K, effects included.
+    sigma2
+        Scale of the information matrix, used by ``"iid"`` alone.
+    """
+    n = len(scores)
+    if vcov == "iid":
+        return Sandwich(inverse * sigma2, {}, np.inf, {"vcov": "iid", "ssc": rule.name})
+    notes: dict[str, Any] = {"vcov": str(vcov), "ssc": rule.name}
+    if vcov == "hetero":
+        factor = n / (n - k) if rule.k_adj else n / (n - 1) if rule.g_adj else 1.0
+        return Sandwich(inverse @ (scores.T @ scores) @ inverse * factor, {}, np.inf, notes | {"ssc_factor": factor})
+    scale = (n - 1) / (n - k) if rule.k_adj else 1.0
+    if isinstance(vcov, Dyadic):
+        meat, counts = _dyadic_meat(scores, groups[vcov.exporter], groups[vcov.importer], rule)
+    else:
+        meat, counts = _cluster_meat(scores, [groups[name] for name in vcov.by], vcov.by, rule)
+    matrix, repaired = _positive(inverse @ meat @ inverse * scale)
+    notes |= {"ssc_factor": scale, "clusters": counts, "vcov_repaired": repaired}
+    return Sandwich(matrix, counts, min(counts.values()) - 1, notes)
+
+
+def _factor(levels: int, smallest: int, rule: SmallSample) -> float:
+    g = smallest if rule.g_df == "min" else levels
+    return g / (g - 1) if rule.g_adj else 1.0
+
+
+def _cluster_meat(
+    scores: Array, factors: Sequence[Factor], names: Sequence[str], rule: SmallSample
+) -> tuple[Array, dict[str, int]]:
+    """Inclusion and exclusion over all intersections of the cluster variables."""
+    counts = dict(zip(names, (f.levels for f in factors), strict=True))
+    _require_clusters(counts)
+    smallest = min(counts.values())
+    meat = np.zeros((scores.shape[1],) * 2)
+    for size in range(1, len(factors) + 1):
+        for subset in combinations(factors, size):
+            group = cross(subset)
+            total = group.sums(scores)
+            meat += (-1) ** (size + 1) * _factor(group.levels, smallest, rule) * (total.T @ total)
+    return meat, counts
+
+
+def _dyadic_meat(scores: Array, a: Factor, b: Factor, rule: SmallSample) -> tuple[Array, dict[str, int]]:
+    """Sum over rows that share an economy; the two factors must number the economies alike."""
+    economies = max(a.levels, b.levels)
+    counts = {"economies": len(np.union1d(a.codes, b.codes))}
+    _require_clusters(counts)
+    domestic = a.codes == b.codes
+    by_economy = np.zeros((economies, scores.shape[1]))
+    for column in range(scores.shape[1]):
+        by_economy[:, column] = np.bincount(a.codes, scores[:, column], economies)
+        by_economy[:, column] += np.bincount(b.codes, np.where(domestic, 0.0, scores[:, column]), economies)
+    low, high = np.minimum(a.codes, b.codes), np.maximum(a.codes, b.codes)
+    dyads = cross([Factor(low, economies), Factor(high, economies)])
+    # Rows of one dyad share both economies and were counted twice; domestic rows have one economy and were counted once.
+    international = dyads.sums(np.where(domestic[:, None], 0.0, scores))
+    meat = by_economy.T @ by_economy - international.T @ international
+    return meat * _factor(counts["economies"], counts["economies"], rule), counts
+
+
+def _require_clusters(counts: Mapping[str, int]) -> None:
+    for name, levels in counts.items():
+        if levels < 2:
+            raise FewClusters(
+                f"standard errors clustered by {name!r} need at least two clusters",
+                found=f"{levels} in the estimation sample",
+                fix="Cluster by a finer variable, or pass vcov='hetero'.",
+            )
+
+
+def _positive(matrix: Array) -> tuple[Array, bool]:
+    """Set negative eigenvalues, which multiway clustering can produce, to zero (Cameron, Gelbach and Miller 2011)."""
+    matrix = (matrix + matrix.T) / 2
+    if matrix.size == 0:
+        return matrix, False
+    values, vectors = np.linalg.eigh(matrix)
+    if values.min() >= -1e-14 * max(values.max(), 0.0):
+        return matrix, False
+    return (vectors * np.maximum(values, 0.0)) @ vectors.T, True

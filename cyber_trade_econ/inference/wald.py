@@ -1,0 +1,80 @@
+"""Wald tests of linear hypotheses on an Estimate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from cyber_trade_econ.errors import ConfigError, NotIdentified
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyber_trade_econ.records.estimate import Estimate
+
+
+@dataclass(frozen=True)
+class WaldTest:
+    """A joint test that coefficients equal given values.
+
+    Parameters
+    ----------
+    terms
+        Coefficients tested.
+    statistic
+        Wald statistic (b - v)'V^-1(b - v), divided by ``df`` where ``df_denominator`` is finite (an F statistic).
+    df, df_denominator
+        Rank of the hypothesis; denominator degrees of freedom, ``inf`` for a chi-square test.
+    p_value
+        From the F or the chi-square distribution.
+    """
+
+    terms: tuple[str, ...]
+    statistic: float
+    df: int
+    df_denominator: float
+    p_value: float
+
+
+def wald(estimate: Estimate, terms: Sequence[str] | None = None, value: float = 0.0) -> WaldTest:
+    """Test that coefficients are jointly equal to ``value``.
+
+    Parameters
+    ----------
+    estimate
+        A fitted model.
+    terms
+        Names of coefficients; all but the intercept by default.
+    value
+        Hypothesised common value.
+
+    Raises
+    ------
+    ConfigError
+        For a term the estimate does not have, or none at all.
+    NotIdentified
+        If the covariance of the terms is singular, as with more terms than clusters.
+    """
+    chosen = list(terms) if terms is not None else [t for t in estimate.coef.index if t != "Intercept"]
+    unknown = [t for t in chosen if t not in estimate.coef.index]
+    if unknown or not chosen:
+        raise ConfigError("terms of a Wald test", found=unknown or "none", allowed=list(estimate.coef.index))
+    gap = estimate.coef[chosen].to_numpy() - value
+    cov = estimate.vcov.loc[chosen, chosen].to_numpy()
+    scale = np.sqrt(np.diag(cov))
+    correlation = cov / np.outer(scale, scale)
+    if not np.isfinite(correlation).all() or np.linalg.matrix_rank(correlation, tol=1e-10) < len(chosen):
+        raise NotIdentified(
+            f"the covariance of the {len(chosen)} terms tested is singular",
+            found=f"rank below {len(chosen)}",
+            fix="Test fewer terms, or use a covariance with more clusters than terms.",
+        )
+    statistic = float((gap / scale) @ np.linalg.solve(correlation, gap / scale))
+    rank = len(chosen)
+    if np.isfinite(estimate.df):
+        f = statistic / rank
+        return WaldTest(tuple(chosen), f, rank, estimate.df, float(stats.f.sf(f, rank, estimate.df)))
+    return WaldTest(tuple(chosen), statistic, rank, np.inf, float(stats.chi2.sf(statistic, rank)))

@@ -1,0 +1,112 @@
+"""Prediction from a fitted index: coefficients, encodings and effects by level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cyber_trade_econ import design as designs
+from cyber_trade_econ.formula import Atom, Formula, effect_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cyber_trade_econ.hdfe.factor import Array, Mask
+    from cyber_trade_econ.records.estimate import Scale
+
+
+@dataclass(frozen=True)
+class FittedIndex:
+    """What `Estimate.predict` and `Estimate.fixed_effects` need of a fit.
+
+    Parameters
+    ----------
+    formula, encoding
+        As estimated.
+    beta
+        Coefficients of the columns in ``kept``, shape (k,).
+    kept
+        Columns of the design that were kept, shape (K,).
+    effects
+        Effects by name, each indexed by its level (a MultiIndex for combined columns).
+    offset
+        Column of the offset.
+    exponential
+        Whether the response is the exponential of the index; otherwise it is the index.
+    """
+
+    formula: Formula
+    encoding: designs.Encoding
+    beta: Array
+    kept: Mask
+    effects: Mapping[str, pd.Series]
+    offset: str | None
+    exponential: bool
+
+    @classmethod
+    def of(
+        cls,
+        formula: Formula,
+        design: designs.Design,
+        frame: pd.DataFrame,
+        beta: Array,
+        kept: Mask,
+        effects: Sequence[Array],
+        offset: str | None,
+        exponential: bool,
+    ) -> FittedIndex:
+        """Label the estimated effects with the levels of ``frame``."""
+        labelled: dict[str, pd.Series] = {}
+        rows = frame.iloc[design.rows]
+        for columns, factor, values in zip(formula.effects, design.factors.values(), effects, strict=True):
+            first = np.zeros(factor.levels, dtype=np.int64)
+            first[factor.codes] = np.arange(len(factor.codes))
+            labels = rows.iloc[first][list(columns)]
+            index = (
+                pd.MultiIndex.from_frame(labels) if len(columns) > 1 else pd.Index(labels.iloc[:, 0], name=columns[0])
+            )
+            labelled[effect_name(columns)] = pd.Series(values, index=index, name=effect_name(columns))
+        return cls(formula, design.encoding, beta, kept, _centred(labelled), offset, exponential)
+
+    def fixed_effects(self) -> dict[str, pd.Series]:
+        """Effects by name; sets after the first have mean zero over their levels."""
+        return {name: values.copy() for name, values in self.effects.items()}
+
+    def predict(self, data: pd.DataFrame, scale: Scale) -> pd.Series:
+        """One prediction per row of ``data``; missing where a variable is missing or a level was not estimated."""
+        atoms: dict[Atom, Array] = {}
+        for atom in dict.fromkeys(a for t in self.formula.terms for a in t):
+            if atom.kind == "i":
+                designs.column(data, atom.name, "the category")
+                continue
+            values = designs.numeric(data, atom.name, "the regressor")
+            with np.errstate(divide="ignore", invalid="ignore"):
+                atoms[atom] = np.log(values) if atom.kind == "log" else values
+        constant = self.formula.intercept and not self.formula.effects
+        X, _ = designs.columns_of(self.formula.terms, atoms, data, self.encoding, constant=constant)
+        index = X[:, self.kept] @ self.beta
+        if self.offset is not None:
+            index = index + designs.numeric(data, self.offset, "the offset")
+        for columns in self.formula.effects:
+            index = index + self._effect(columns, data)
+        return pd.Series(
+            np.exp(index) if self.exponential and scale == "response" else index, index=data.index, name="fit"
+        )
+
+    def _effect(self, columns: tuple[str, ...], data: pd.DataFrame) -> Array:
+        keys = [designs.column(data, c, "the fixed effect") for c in columns]
+        wanted = pd.MultiIndex.from_arrays(keys) if len(columns) > 1 else pd.Index(keys[0])
+        return self.effects[effect_name(columns)].reindex(wanted).to_numpy(dtype=float)
+
+
+def _centred(effects: dict[str, pd.Series]) -> dict[str, pd.Series]:
+    """Move the means of all sets but the first into the first: the sum is what is identified."""
+    if len(effects) < 2:
+        return effects
+    names = list(effects)
+    shift = {name: float(effects[name].mean()) for name in names[1:]}
+    out = {names[0]: effects[names[0]] + sum(shift.values())}
+    return out | {name: effects[name] - by for name, by in shift.items()}

@@ -1,0 +1,1 @@
+"""Tables, figures and study pages: everything a reader of the results sees."""

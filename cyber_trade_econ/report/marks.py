@@ -1,0 +1,81 @@
+"""Pieces that both kinds of figure share: axis limits, cut intervals, notes at the foot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cyber_trade_econ.report import chosen, number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from cyber_trade_econ.records.estimate import Estimate
+
+# An interval this many times longer than the rest of the picture would flatten everything else.
+_LONGEST = 4.0
+
+
+def limits(data: pd.DataFrame) -> tuple[float, float]:
+    """Return axis limits that show every point, zero, and all intervals except freakishly long ones.
+
+    Parameters
+    ----------
+    data
+        Columns estimate, conf_low, conf_high; missing values are passed over.
+    """
+    points = np.append(_finite(data["estimate"]), 0.0)
+    half = _finite((data["conf_high"] - data["conf_low"]) / 2)
+    half = half[half > 0]
+    typical = float(np.median(half)) if len(half) else 0.0
+    reach = max(_LONGEST * typical, 1.5 * float(np.ptp(points)))
+    low, high = float(points.min()), float(points.max())
+    bounds = np.concatenate([_finite(data["conf_low"]), _finite(data["conf_high"]), points])
+    low, high = max(float(bounds.min()), low - reach), min(float(bounds.max()), high + reach)
+    if low == high:
+        return -1.0, 1.0
+    pad = 0.06 * (high - low)
+    return low - pad, high + pad
+
+
+def _finite(values: pd.Series) -> NDArray[np.float64]:
+    array: NDArray[np.float64] = values.to_numpy(dtype=float)
+    return array[np.isfinite(array)]
+
+
+def cut(data: pd.DataFrame, low: float, high: float) -> pd.DataFrame:
+    """Return the rows whose interval leaves the axis."""
+    return data[(data["conf_low"] < low) | (data["conf_high"] > high)]
+
+
+def caveats(data: pd.DataFrame, beyond: pd.DataFrame, labels: pd.Series) -> list[str]:
+    """Return sentences on intervals that are cut or unknown, naming the points by ``labels`` (index of ``data``)."""
+
+    def listed(rows: pd.DataFrame) -> str:
+        return ", ".join(chosen.distinct(labels.loc[rows.index]))
+
+    unknown = data[np.isfinite(data["estimate"]) & ~np.isfinite(data["conf_high"])]
+    out = [f"Arrowheads mark intervals that continue beyond the axis ({listed(beyond)})."] if len(beyond) else []
+    return out + ([f"Standard error not determined: {listed(unknown)}."] if len(unknown) else [])
+
+
+def foot(several: Sequence[Estimate], level: float, drawn: str, extra: Sequence[str]) -> list[str]:
+    """Return the notes: what is drawn, inference, sample, further sentences, and the sources."""
+    percent = f"{100 * level:g} %"
+    kinds = chosen.distinct(text for e in several if (text := _inference(e)))
+    errors = f" Standard errors: {'; '.join(kinds)}." if kinds else ""
+    rows = chosen.distinct(number.count(e.nobs) for e in several)
+    notes = [f"Notes: {drawn.format(level=percent)}{errors} N = {', '.join(rows)}."]
+    notes += [str(t) for t in extra]
+    cited = chosen.distinct(str(s.get("citation", name)).rstrip(".") for e in several for name, s in e.sources.items())
+    return notes + ([f"Source: {'; '.join(cited)}."] if cited else [])
+
+
+def _inference(estimate: Estimate) -> str:
+    text = str(estimate.facts.get("vcov", ""))
+    groups = [f"{number.count(n)} {name} clusters" for name, n in estimate.facts.get("clusters", {}).items()]
+    return ", ".join([text, *groups]) if text else ""

@@ -1,0 +1,270 @@
+"""Templates for what is added most often: a source, an estimator, an analysis; each works and is tested as written."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from typing import TYPE_CHECKING
+
+from cyber_trade_econ.errors import ConfigError
+from cyber_trade_econ.report import atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KINDS = ("source", "estimator", "analysis")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NUMBERED = re.compile(r"(\d{2})_([a-z][a-z0-9_]*)")
+
+_SOURCE = '''\
+"""@NAME@: say in one line what the publisher measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyarrow import csv
+
+from cyber_trade_econ.records.source import Part, Piece, Raw, Source, Years
+from cyber_trade_econ.records.table import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+FLOWS = Table(
+    name="flows",
+    meaning="Trade of an exporter with an importer in a year.",
+    columns=(
+        Column("year", "int16", "year", "Calendar year."),
+        Column("exporter", "string", "ISO 3166-1 alpha-3", "Exporting country."),
+        Column("importer", "string", "ISO 3166-1 alpha-3", "Importing country."),
+        Column("trade_kusd", "float64", "thousand USD", "Value of trade.", lowest=0),
+    ),
+    key=("year", "exporter", "importer"),
+)
+
+
+def _parts(years: Years) -> Sequence[Part]:  # noqa: ARG001  one file holds all years
+    return (Part("flows", "https://example.org/@NAME@.csv", "@NAME@.csv", ("@NAME@*.csv",)),)
+
+
+def _tidy(raw: Sequence[Raw], years: Years) -> Iterator[Piece]:
+    types = pa.schema([(c.name, c.arrow) for c in FLOWS.columns])
+    options = csv.ConvertOptions(column_types=types, strings_can_be_null=True)
+    for file in raw:
+        data = csv.read_csv(file.path, convert_options=options)
+        wanted = [years is None or y in years for y in data["year"].to_pylist()]
+        kept = data.filter(pa.array(wanted, pa.bool_()))
+        yield Piece("flows", file.part, kept, {"rows_read": len(data), "rows_other_years": len(data) - len(kept)})
+
+
+SOURCE = Source(
+    name="@NAME@",
+    title="Title of the data set",
+    publisher="Name of the publisher",
+    licence="Name of the licence",
+    licence_url="https://example.org/licence",
+    citation="Publisher (year). Title of the data set. https://example.org",
+    homepage="https://example.org",
+    hosts=("example.org",),
+    max_bytes=100_000_000,
+    tables=(FLOWS,),
+    parts=_parts,
+    tidy=_tidy,
+)
+'''
+
+_SOURCE_TEST = '''\
+"""The source @NAME@: a small file of its layout becomes its table."""
+
+from cyber_trade_econ.records.source import Raw
+from cyber_trade_econ.sources.@NAME@ import SOURCE
+
+
+def test_tidy_gives_the_declared_table(tmp_path):
+    file = tmp_path / "@NAME@.csv"
+    file.write_text("year,exporter,importer,trade_kusd\\n2020,FRA,DEU,1.5\\n2021,FRA,DEU,2.5\\n", encoding="utf-8")
+    (piece,) = SOURCE.tidy([Raw("flows", file, "")], frozenset({2021}))
+    rows = SOURCE.table(piece.table).conform(piece.data).to_pylist()
+    assert rows == [{"year": 2021, "exporter": "FRA", "importer": "DEU", "trade_kusd": 2.5}]
+    assert piece.facts == {"rows_read": 2, "rows_other_years": 1}
+'''
+
+_ESTIMATOR = '''\
+"""@NAME@: say in one line what is estimated, and cite the paper (DOI) below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cyber_trade_econ.errors import BadOutcome, EmptySample
+from cyber_trade_econ.records.estimate import Estimate
+from cyber_trade_econ.records.panel import Panel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def @NAME@(data: pd.DataFrame | Panel, outcome: str) -> Estimate:
+    """Estimate the mean of an outcome, which stands here for the method to come.
+
+    Parameters
+    ----------
+    data
+        One row per observation.
+    outcome
+        Numeric column; rows where it is missing are left out and counted.
+
+    Raises
+    ------
+    EmptySample
+        If fewer than two rows are left.
+    BadOutcome
+        If the outcome is infinite somewhere.
+    """
+    frame = data.frame if isinstance(data, Panel) else data
+    sources: Mapping[str, Mapping[str, object]] = data.sources if isinstance(data, Panel) else {}
+    y = frame[outcome].dropna().to_numpy(dtype=float)
+    if len(y) < 2:
+        raise EmptySample("@NAME@ needs two rows", found=len(y))
+    if not np.isfinite(y).all():
+        raise BadOutcome(f"the outcome {outcome!r} is infinite", found=f"{int((~np.isfinite(y)).sum())} row(s)")
+    terms = pd.Index(["mean"], name="term")
+    return Estimate(
+        model="@NAME@",
+        formula=f"{outcome} ~ 1",
+        coef=pd.Series([y.mean()], index=terms, name="coef"),
+        vcov=pd.DataFrame([[y.var(ddof=1) / len(y)]], index=terms, columns=terms),
+        nobs=len(y),
+        df=len(y) - 1,
+        facts={
+            "outcome": outcome,
+            "rows_given": len(frame),
+            "rows_used": len(y),
+            "dropped": {"missing": len(frame) - len(y)},
+            "vcov": "iid",
+        },
+        sources=sources,
+    )
+'''
+
+_ESTIMATOR_TEST = '''\
+"""The estimator @NAME@ finds what was planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cyber_trade_econ.errors import EmptySample
+from cyber_trade_econ.gravity.@NAME@ import @NAME@
+
+
+def test_recovers_the_planted_mean():
+    y = np.random.default_rng(1).normal(3.0, 1.0, 400)
+    found = @NAME@(pd.DataFrame({"y": [*y, np.nan]}), "y")
+    assert abs(found.coef["mean"] - 3.0) < 4 * found.se["mean"]
+    assert found.facts["dropped"] == {"missing": 1}
+
+
+def test_refuses_an_empty_sample():
+    with pytest.raises(EmptySample):
+        @NAME@(pd.DataFrame({"y": [1.0]}), "y")
+'''
+
+_ANALYSIS = '''\
+"""Say in one line which question this study asks.
+
+Say in a paragraph what the number can and cannot mean: the estimand, what identifies it, and what would falsify it.
+
+References
+----------
+Santos Silva, J. M. C. and Tenreyro, S. (2006). The Log of Gravity. Review of Economics and Statistics 88(4), 641-658.
+https://doi.org/10.1162/rest.88.4.641
+
+Data
+----
+The sample of official figures that travels with the package.
+"""
+
+# %%
+import cyber_trade_econ as cte
+
+study = cte.study("@NAME@")
+
+# %% Data
+panel = study.add_panel("bilateral_year", cte.sample("bilateral_year"))
+
+# %% Estimates
+estimate = cte.ppml("trade_musd ~ log(dist_km) | exporter^year + importer^year", panel)
+study.add_estimates({"gravity": estimate})
+
+# %% Results
+study.add_table("gravity", cte.table(estimate, title="Gravity"))
+study.add_figure("gravity", cte.figure(estimate))
+study.save()
+'''
+
+_ANALYSIS_TEST = '''\
+"""The study @NAME@ gives its published numbers; run its main.py once to publish them."""
+
+import subprocess
+import sys
+
+
+def test_published_numbers_hold(tmp_path):
+    command = [sys.executable, "-m", "cyber_trade_econ.cli", "run", "@NAME@", "--check", "--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stderr
+'''
+
+
+def new(kind: str, name: str, folder: Path) -> list[Path]:
+    """Write the template and the test of a new thing into a source checkout.
+
+    Parameters
+    ----------
+    kind
+        ``"source"``, ``"estimator"`` or ``"analysis"``.
+    name
+        Lower-case letters, digits and ``_``; an analysis gets the next free number in front unless it brings one.
+    folder
+        Root of the checkout.
+
+    Returns
+    -------
+    The files written.
+
+    Raises
+    ------
+    ConfigError
+        If the kind or name is not allowed, the folder is no checkout, or a file exists; nothing is written then.
+    """
+    if kind not in KINDS:
+        raise ConfigError("what to make", found=repr(kind), allowed=KINDS)
+    if not (folder / "pyproject.toml").is_file() or not (folder / "cyber_trade_econ").is_dir():
+        raise ConfigError(f"{folder} is not a checkout of cyber_trade_econ", fix="Name its root with --dir.")
+    if kind == "analysis" and not _NUMBERED.fullmatch(name):
+        numbers = [int(m[1]) for p in (folder / "analyses").glob("*") if (m := _NUMBERED.fullmatch(p.name))]
+        full = f"{max(numbers, default=0) + 1:02d}_{name}"
+    else:
+        full = name
+    bare = full.split("_", 1)[1] if kind == "analysis" else full
+    if not _NAME.fullmatch(bare) or keyword.iskeyword(bare):
+        raise ConfigError("the name", found=repr(name), allowed="lower-case letters, digits and _, a letter first")
+    files = {folder / path: text.replace("@NAME@", full) for path, text in _files(kind, full).items()}
+    present = [str(path) for path in files if path.exists()]
+    if present:
+        raise ConfigError("nothing is overwritten", found=", ".join(present), fix="Choose another name.")
+    return [atomic.write(path, text) for path, text in files.items()]
+
+
+def _files(kind: str, name: str) -> dict[str, str]:
+    if kind == "source":
+        return {f"cyber_trade_econ/sources/{name}.py": _SOURCE, f"tests/unit/test_source_{name}.py": _SOURCE_TEST}
+    if kind == "estimator":
+        return {f"cyber_trade_econ/gravity/{name}.py": _ESTIMATOR, f"tests/unit/test_{name}.py": _ESTIMATOR_TEST}
+    return {f"analyses/{name}/main.py": _ANALYSIS, f"tests/replication/test_{name}.py": _ANALYSIS_TEST}

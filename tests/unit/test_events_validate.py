@@ -1,0 +1,246 @@
+"""Every error of the validator, each against a row that passes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from cyber_trade_econ.errors import EventError
+from cyber_trade_econ.events import codebook, problems, validate
+from cyber_trade_econ.events.dates import reversed_pairs, span
+from cyber_trade_econ.events.validate import COLUMNS
+
+BOOK = codebook()
+MEASURE = dict.fromkeys(COLUMNS, "") | {
+    "event_id": "deu-2020-made-up",
+    "title": "A measure that never was",
+    "record_type": "measure",
+    "imposer": "DEU",
+    "target": "CHN",
+    "flow": "imports",
+    "announced": "2020-03",
+    "adopted": "2020-03-10",
+    "effective": "2020-04-01",
+    "lifted": "2021",
+    "hs_codes": "85;8517;851762",
+    "hs_vintage": "HS2017",
+    "ebops_items": "SI1;SI2",
+    "concern": "military;economic",
+    "national_action": "import_ban",
+    "published_action": "develop_import_trade_barriers",
+    "org_action": "defy",
+    "scenario": "geopolitical",
+    "mechanism": "supply_chain_risk",
+    "supply_chain_position": "equipment",
+    "target_basis": "named",
+    "confidence": "confirmed",
+    "source_citation": "Bundesgesetzblatt I, made up",
+    "source_date": "2020-03-12",
+    "source_url": "https://example.org/act",
+    "source_check": "seen",
+}
+INCIDENT = MEASURE | {
+    "event_id": "inc-2020-made-up",
+    "record_type": "incident",
+    "imposer": "CHN",
+    "target": "DEU;FRA",
+    "flow": "both",
+    "announced": "",
+    "adopted": "",
+    "effective": "",
+    "lifted": "",
+    "onset": "2020",
+    "disclosed": "2020-05-01",
+    "national_action": "incident",
+    "published_action": "not_an_action",
+    "org_action": "na",
+    "scenario": "na",
+    "mechanism": "na",
+    "supply_chain_position": "na",
+    "target_basis": "attributed_attacker_and_victim",
+}
+
+
+def found(*rows: dict[str, str]) -> set[tuple[int, str]]:
+    return {(p.line, p.column) for p in problems(pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=object), BOOK)}
+
+
+def test_positive_control():
+    assert found(MEASURE, INCIDENT) == set()
+    assert found(MEASURE | {"imposer": "EUU", "target": "WLD", "target_basis": "origin_neutral"}) == set()
+    assert found(MEASURE | {"imposer": "NAM", "target": "NOR"}) == set()  # NA and NO in other schemes
+    assert (
+        found(MEASURE | {"hs_codes": "", "hs_vintage": "", "ebops_items": "", "source_url": "", "lifted": ""}) == set()
+    )
+    bare = {
+        "confidence": "unconfirmed",
+        "source_citation": "",
+        "source_date": "",
+        "source_url": "",
+        "source_check": "none",
+    }
+    assert found(MEASURE | bare) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        # dates
+        ({"effective": "2020-02-30"}, "effective"),
+        ({"effective": "2020-13"}, "effective"),
+        ({"effective": "01.04.2020"}, "effective"),
+        ({"effective": "2020-4-1"}, "effective"),
+        ({"effective": "2O20"}, "effective"),
+        ({"announced": "1820"}, "announced"),
+        ({"source_date": "yesterday"}, "source_date"),
+        ({"lifted": "2020-03-31"}, "lifted"),
+        ({"adopted": "2020-04-02"}, "effective"),
+        ({"announced": "", "adopted": "", "effective": ""}, "announced"),
+        # codes
+        ({"national_action": "import ban"}, "national_action"),
+        ({"concern": "military;fiscal"}, "concern"),
+        ({"concern": "military;military"}, "concern"),
+        ({"concern": ""}, "concern"),
+        ({"flow": "Imports"}, "flow"),
+        ({"scenario": "geopolitical;na"}, "scenario"),
+        ({"ebops_items": "SI1, SI2"}, "ebops_items"),
+        ({"hs_vintage": "HS2018"}, "hs_vintage"),
+        ({"published_action": "develop_norms"}, "published_action"),
+        ({"confidence": "sure"}, "confidence"),
+        # economies
+        ({"imposer": "GER"}, "imposer"),
+        ({"imposer": "WLD"}, "imposer"),
+        ({"imposer": ""}, "imposer"),
+        ({"target": "EU"}, "target"),
+        ({"target": "CHN, RUS"}, "target"),
+        ({"target": "CHN;CHN"}, "target"),
+        ({"target": "CHN;DEU"}, "target"),
+        ({"target": "WLD"}, "target_basis"),
+        ({"target_basis": "origin_neutral"}, "target_basis"),
+        # identity
+        ({"event_id": "DEU 2020"}, "event_id"),
+        ({"event_id": ""}, "event_id"),
+        ({"title": ""}, "title"),
+        # products
+        ({"hs_codes": "8517.62"}, "hs_codes"),
+        ({"hs_codes": "851"}, "hs_codes"),
+        ({"hs_codes": "85176200"}, "hs_codes"),
+        ({"hs_codes": "ALL"}, "hs_codes"),
+        ({"hs_codes": "85\u0661\u0667"}, "hs_codes"),  # digits, but not ASCII
+        ({"hs_vintage": ""}, "hs_vintage"),
+        ({"hs_codes": ""}, "hs_vintage"),
+        # spreadsheets
+        ({"note": "=HYPERLINK(1)"}, "note"),
+        ({"note": "+1"}, "note"),
+        ({"companies": "-Huawei"}, "companies"),
+        ({"title": "@SUM(A1)"}, "title"),
+        ({"note": "two\nlines"}, "note"),
+        ({"companies": "Huawei "}, "companies"),
+        # sources
+        ({"source_citation": ""}, "source_citation"),
+        ({"source_date": ""}, "source_date"),
+        ({"source_check": "none"}, "source_check"),
+        ({"source_url": "example.org"}, "source_url"),
+        ({"confidence": "partly", "source_citation": "", "source_check": "none"}, "source_citation"),
+        # kinds
+        ({"onset": "2019"}, "onset"),
+        ({"target_basis": "attributed_attacker_and_victim"}, "target_basis"),
+        ({"record_type": "incident"}, "national_action"),
+    ],
+)
+def test_each_error_is_found_where_it_is(change: dict[str, str], column: str):
+    assert (3, column) in found(INCIDENT, MEASURE | change)
+    assert found(INCIDENT, MEASURE) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ({"flow": "imports"}, "flow"),
+        ({"effective": "2020-05-01"}, "effective"),
+        ({"disclosed": "2019-12-31"}, "disclosed"),
+        ({"national_action": "sanction"}, "national_action"),
+    ],
+)
+def test_incidents_have_their_own_rules(change: dict[str, str], column: str):
+    assert (2, column) in found(INCIDENT | change)
+
+
+def test_repeated_id_names_the_first_line():
+    frame = pd.DataFrame([MEASURE, INCIDENT, MEASURE], columns=list(COLUMNS), dtype=object)
+    (problem,) = problems(frame, BOOK)
+    assert (problem.line, problem.column) == (4, "event_id")
+    assert "line 2" in problem.found
+
+
+def test_all_problems_are_collected_in_one_error():
+    rows = [MEASURE | {"flow": "sideways", "hs_codes": "1"}, INCIDENT | {"target": "XXX"}]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+    with pytest.raises(EventError) as caught:
+        validate(frame, BOOK)
+    message = str(caught.value)
+    assert "3 problem(s)" in message
+    for part in (
+        "line 2, flow: found 'sideways'; allowed: imports, exports, both",
+        "line 2, hs_codes",
+        "line 3, target",
+    ):
+        assert part in message
+    validate(pd.DataFrame([MEASURE, INCIDENT], columns=list(COLUMNS), dtype=object), BOOK)
+
+
+def test_columns_must_be_those_of_the_schema():
+    frame = pd.DataFrame([MEASURE], columns=list(COLUMNS), dtype=object)
+    assert [p.column for p in problems(frame.drop(columns="flow"), BOOK)] == ["flow"]
+    assert [p.column for p in problems(frame.assign(colour="red"), BOOK)] == ["colour"]
+    assert [p.column for p in problems(pd.concat([frame, frame[["flow"]]], axis=1), BOOK)] == ["flow"]
+
+
+def test_field_that_is_no_column_is_named():
+    frame = pd.DataFrame([MEASURE], columns=list(COLUMNS), dtype=object)
+    wider = dataclasses.replace(BOOK, fields={**BOOK.fields, "colour": BOOK.fields["flow"]})
+    assert [p.column for p in problems(frame, wider)] == ["colour"]
+    assert problems(frame, BOOK) == ()
+
+
+def test_cells_that_are_not_text_are_named():
+    frame = pd.DataFrame([MEASURE, MEASURE | {"event_id": "another-one"}], columns=list(COLUMNS), dtype=object)
+    frame.loc[1, "note"] = float("nan")
+    (problem,) = problems(frame, BOOK)
+    assert (problem.line, problem.column, problem.found) == (3, "note", "nan")
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last", "precision"),
+    [
+        ("2020", "2020-01-01", "2020-12-31", "year"),
+        ("2020-02", "2020-02-01", "2020-02-29", "month"),
+        ("2021-02", "2021-02-01", "2021-02-28", "month"),
+        ("2020-02-29", "2020-02-29", "2020-02-29", "day"),
+    ],
+)
+def test_length_is_precision(text: str, first: str, last: str, precision: str):
+    days = span(text)
+    assert days is not None
+    assert (days.first.isoformat(), days.last.isoformat(), days.precision) == (first, last, precision)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "20", "2021-02-29", "2020-00", "2020-01-00", "2020-01-1", " 2020", "2020-01-01T00", "\u0662020"]
+)
+def test_what_is_not_a_date(text: str):
+    assert span(text) is None
+
+
+def test_order_is_impossible_only_if_no_days_fit():
+    def pairs(**dates: str) -> list[tuple[str, str]]:
+        return reversed_pairs({role: s for role, text in dates.items() if (s := span(text)) is not None})
+
+    assert pairs(effective="2020-06-01", lifted="2020") == []
+    assert pairs(effective="2020-06-01", lifted="2020-05") == [("effective", "lifted")]
+    assert pairs(adopted="2020-06", effective="2020-06-01") == []
+    assert pairs(adopted="2020-06-02", effective="2020-06-01") == [("adopted", "effective")]
+    assert pairs(announced="2020-06-02", effective="2020-06-01") == []  # an act may bind before it is made known
+    assert pairs(onset="2020-06-02", disclosed="2020-06-01") == [("onset", "disclosed")]

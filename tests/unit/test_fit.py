@@ -1,0 +1,249 @@
+"""What estimators do with good and with bad input."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cyber_trade_econ.errors import (
+    BadOutcome,
+    BadRegressor,
+    Collinear,
+    ConfigError,
+    EmptySample,
+    FewClusters,
+    FormulaError,
+    NotIdentified,
+    SeparationError,
+)
+from cyber_trade_econ.gravity.ols import ols
+from cyber_trade_econ.gravity.ppml import ppml
+from cyber_trade_econ.gravity.reset import reset
+from cyber_trade_econ.inference.covariance import cluster, dyadic, ssc
+from cyber_trade_econ.inference.wald import wald
+from cyber_trade_econ.records.panel import Panel
+from cyber_trade_econ.simulate import gravity_world
+
+THREE_WAY = "trade_musd ~ treated | exporter^year + importer^year + pair"
+
+
+@pytest.fixture(scope="module")
+def world():
+    frame = gravity_world(10, 6, seed=11)
+    rng = np.random.default_rng(0)
+    frame["x"] = rng.normal(size=len(frame))
+    frame["size"] = rng.uniform(0.5, 2, len(frame))
+    frame["text"] = "a"
+    return frame
+
+
+def test_a_fit_reports_itself(world):
+    e = ppml(THREE_WAY, world, vcov=cluster("pair"))
+    assert e.nobs == len(world) == e.facts["rows_used"]
+    assert list(e.tidy().columns) == ["term", "estimate", "std_error", "statistic", "p_value", "conf_low", "conf_high"]
+    assert e.facts["effects"] == {"exporter^year": 60, "importer^year": 60, "pair": 90}
+    assert e.facts["clusters"] == {"pair": 90}
+    assert e.facts["ssc"] == "stata (ppmlhdfe)"
+    assert 0 < e.facts["pseudo_r2"] < 1
+    assert e.glance().loc[0, "nobs"] == len(world)
+
+
+def test_predictions_and_effects_reproduce_the_margins(world):
+    e = ppml(THREE_WAY, world, vcov="hetero")
+    fitted = e.predict(world)
+    for by in (["exporter", "year"], ["importer", "year"], ["pair"]):
+        got = fitted.groupby([world[c] for c in by]).sum()
+        want = world["trade_musd"].groupby([world[c] for c in by]).sum()
+        np.testing.assert_allclose(got, want, rtol=1e-7)  # Fally (2015): PPML fits the margins of its effects
+    effects = e.fixed_effects()
+    assert list(effects) == ["exporter^year", "importer^year", "pair"]
+    assert abs(effects["pair"].mean()) < 1e-12
+    np.testing.assert_allclose(e.predict(world, "link"), np.log(fitted))
+    assert e.predict(world.assign(pair="nowhere")).isna().all()
+
+
+def test_rows_left_out_are_counted_by_reason(world):
+    frame = world.copy()
+    frame.loc[frame.index[:3], "x"] = np.nan
+    frame.loc[frame.index[3:5], "trade_musd"] = 0.0
+    frame.loc[frame.index[5:9], "size"] = 0.0
+    e = ols("log(trade_musd) ~ x | exporter", frame, weights="size")
+    assert e.facts["dropped"] == {"log of zero: trade_musd": 2, "missing: x": 3, "weight of zero: size": 4}
+    assert e.nobs == len(frame) - 9
+    alone = pd.concat([world, world.iloc[[0]].assign(pair="only once")], ignore_index=True)
+    assert ppml(THREE_WAY, alone).facts["dropped"] == {"singleton": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "formula", "error", "says"),
+    [
+        ({}, "trade_musd ~ y", FormulaError, "'y' is not a column"),
+        ({}, "trade_musd ~ treatd", FormulaError, "'treated'"),
+        ({}, "trade_musd ~ x | exporter^yaer", FormulaError, "'yaer' is not a column"),
+        ({}, "trade_musd ~ text", BadRegressor, "i(text)"),
+        ({}, "text ~ x", BadOutcome, "must be numeric"),
+        ({"x": np.inf}, "trade_musd ~ x", BadRegressor, "infinite"),
+        ({"trade_musd": np.inf}, "trade_musd ~ x", BadOutcome, "infinite"),
+        ({"trade_musd": -1.0}, "trade_musd ~ x", BadOutcome, "negative"),
+        ({"trade_musd": -1.0}, "log(trade_musd) ~ x", BadOutcome, "negative"),
+        ({"trade_musd": 0.0}, "trade_musd ~ x", BadOutcome, "zero in every row"),
+        ({"x": np.nan}, "trade_musd ~ x", EmptySample, "no row is left"),
+        ({"x": 1.0}, "trade_musd ~ x", Collinear, "constant"),
+        ({}, "trade_musd ~ x + i(exporter) | exporter", Collinear, "exporter::C01"),
+        ({"size": -1.0}, "trade_musd ~ x", BadRegressor, "negative"),
+    ],
+)
+def test_bad_input_is_named(world, change, formula, error, says):
+    frame = world.copy()
+    for name, value in change.items():
+        frame[name] = value
+    with pytest.raises(error) as caught:
+        ppml(formula, frame, weights="size" if "size" in change else None)
+    assert says in str(caught.value)
+    assert ppml("trade_musd ~ x", world, weights="size").nobs == len(world)  # control: the untouched data fit
+
+
+def test_empty_and_tiny_samples(world):
+    for rows in (0, 1, 2):
+        with pytest.raises(EmptySample):
+            ppml("trade_musd ~ x + treated", world.iloc[:rows])
+    assert ols("log(trade_musd) ~ x", world.iloc[:5]).nobs == 5
+
+
+def test_collinear_regressors_are_explained_or_dropped(world):
+    frame = world.assign(origin=lambda f: f["year"] * (f["exporter"] == "C01"), twice=lambda f: 2 * f["treated"])
+    with pytest.raises(Collinear, match=r"origin: constant within every level of exporter\^year"):
+        ppml(THREE_WAY.replace("treated", "treated + origin"), frame)
+    with pytest.raises(Collinear, match="twice: a combination of"):
+        ppml(THREE_WAY.replace("treated", "treated + twice"), frame)
+    e = ppml(THREE_WAY.replace("treated", "treated + twice + origin"), frame, collinear="drop")
+    assert list(e.coef.index) == ["treated"]
+    assert e.facts["collinear"] == ["twice", "origin"]
+    np.testing.assert_allclose(e.coef["treated"], ppml(THREE_WAY, world).coef["treated"], rtol=1e-9)
+
+
+def test_separation_is_found_counted_or_refused():
+    frame = pd.DataFrame(
+        {"y": [0, 0, 1, 3, 2, 4, 0, 1.0], "x": [1, 1, 0, 0, 0, 0, 0, 0.0], "z": [1, 2, 3, 1, 2, 5, 1, 2.0]}
+    )
+    e = ppml("y ~ z + x", frame)
+    assert e.facts["dropped"] == {"separated by regressors": 2}
+    assert e.facts["collinear"] == ["x"]
+    np.testing.assert_allclose(e.coef["z"], ppml("y ~ z", frame.iloc[2:]).coef["z"], rtol=1e-9)
+    with pytest.raises(SeparationError, match="does not exist"):
+        ppml("y ~ z + x", frame, separation="error")
+    assert ppml("y ~ z", frame, separation="error").nobs == 8  # control
+
+
+def test_one_cluster_is_refused_and_two_are_not(world):
+    with pytest.raises(FewClusters, match="'text'"):
+        ppml("trade_musd ~ x", world, vcov=cluster("text"))
+    half = world.assign(half=np.arange(len(world)) % 2)
+    assert ppml("trade_musd ~ x", half, vcov=cluster("half")).facts["clusters"] == {"half": 2}
+
+
+def test_missing_clusters_are_refused(world):
+    frame = world.assign(group=world["exporter"].mask(world.index == 3))
+    with pytest.raises(BadRegressor, match="'group' is missing in 1 row"):
+        ppml("trade_musd ~ x", frame, vcov=cluster("group"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda w: ppml("trade_musd ~ x", w, vcov="robust"),
+        lambda w: ppml("trade_musd ~ x", w, ssc="r"),
+        lambda w: ppml("trade_musd ~ x", w, separation=("fe", "magic")),
+        lambda w: ppml("trade_musd ~ x", w, collinear="ignore"),
+        lambda w: ppml("trade_musd ~ x", w, tol=1.0),
+        lambda w: cluster(),
+        lambda w: ssc(k_fixef="all"),
+        lambda w: wald(ppml("trade_musd ~ x", w), ["z"]),
+        lambda w: ppml("trade_musd ~ x", w).predict(w, "log"),
+    ],
+)
+def test_options_have_lists(world, call):
+    with pytest.raises(ConfigError, match="allowed"):
+        call(world)
+
+
+def test_row_order_labels_and_weights_do_not_matter(world):
+    e = ppml(THREE_WAY, world, vcov=cluster("pair"))
+    shuffled = ppml(THREE_WAY, world.sample(frac=1, random_state=1), vcov=cluster("pair"))
+    renamed = ppml(
+        THREE_WAY, world.assign(exporter=world["exporter"].map(lambda c: "z" + c[::-1])), vcov=cluster("pair")
+    )
+    doubled = pd.concat([world, world], ignore_index=True).assign(half=0.5)
+    weighted = ppml(THREE_WAY, doubled, vcov=cluster("pair"), weights="half")
+    for other in (shuffled, renamed, weighted):
+        np.testing.assert_allclose(other.coef, e.coef, rtol=1e-10)
+        np.testing.assert_allclose(other.se, e.se, rtol=1e-9)
+    scaled = ppml(THREE_WAY, world.assign(trade_musd=world["trade_musd"] * 1e12), vcov=cluster("pair"))
+    np.testing.assert_allclose(scaled.coef, e.coef, rtol=1e-9)
+    np.testing.assert_allclose(scaled.se, e.se, rtol=1e-8)
+
+
+def test_offset_moves_a_known_coefficient(world):
+    known = world.assign(known=0.7 * world["x"])
+    free = ppml("trade_musd ~ x | exporter", world).coef["x"]
+    np.testing.assert_allclose(
+        ppml("trade_musd ~ x | exporter", known, offset="known").coef["x"], free - 0.7, atol=1e-10
+    )
+
+
+def test_a_panel_brings_its_cluster_sources_and_events(world):
+    panel = Panel(
+        world, "pair", "year", sources={"simulation": {"version": "1"}}, events={"treated": ("e1", "e2")}, name="world"
+    )
+    e = ppml(THREE_WAY, panel)
+    assert e.facts["vcov"] == "cluster: pair"
+    assert e.events == {"treated": ("e1", "e2")}
+    assert e.sources == {"simulation": {"version": "1"}}
+    assert ppml("trade_musd ~ x", world).facts["vcov"] == "hetero"
+
+
+def test_indicators_and_products(world):
+    frame = world.assign(size_class=np.arange(len(world)) % 3)
+    e = ols("log(trade_musd) ~ x*i(size_class, ref=1)", frame)
+    assert list(e.coef.index) == [
+        "Intercept", "x", "size_class::0", "size_class::2", "x:size_class::0", "x:size_class::2",
+    ]  # fmt: skip
+    by_hand = frame.assign(a=frame["size_class"].eq(0), b=frame["size_class"].eq(2))
+    np.testing.assert_allclose(e.coef, ols("log(trade_musd) ~ x + a + b + x:a + x:b", by_hand).coef, rtol=1e-10)
+    with pytest.raises(FormulaError, match="reference level"):
+        ols("log(trade_musd) ~ i(size_class, ref=7)", frame)
+
+
+def test_reset_finds_a_wrong_functional_form():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=3000)
+    frame = pd.DataFrame(
+        {"x": x, "right": rng.poisson(np.exp(0.5 + 0.4 * x)), "wrong": rng.poisson(np.exp(0.5 + 0.4 * x**2))}
+    )
+    frame["wrong"] = frame["wrong"].clip(upper=200)
+    right = reset(ppml("right ~ x", frame), frame)
+    wrong = reset(ppml("wrong ~ x", frame), frame)
+    assert right.p_value > 0.01
+    assert wrong.p_value < 1e-6
+
+
+def test_wald_on_one_term_is_the_square_of_its_statistic(world):
+    e = ppml("trade_musd ~ x + treated", world)
+    test = wald(e, ["x"])
+    tidy = e.tidy().set_index("term").loc["x"]
+    np.testing.assert_allclose([test.statistic, test.p_value], [tidy["statistic"] ** 2, tidy["p_value"]], rtol=1e-9)
+    same = ppml("trade_musd ~ x", world.assign(g=np.arange(len(world)) % 2), vcov=cluster("g"))
+    with pytest.raises(NotIdentified):
+        wald(same, ["Intercept", "x"])  # two clusters span one dimension
+
+
+def test_dyadic_equals_the_double_sum():
+    world = gravity_world(6, 4, seed=3)
+    e = ols("log(trade_musd) ~ treated", world, vcov=dyadic("exporter", "importer"), ssc="none")
+    X = np.column_stack([np.ones(len(world)), world["treated"]])
+    u = np.log(world["trade_musd"]) - X @ e.coef.to_numpy()
+    ends = [set(p) for p in zip(world["exporter"], world["importer"], strict=True)]
+    meat = sum(np.outer(X[a], X[b]) * u[a] * u[b] for a in range(len(u)) for b in range(len(u)) if ends[a] & ends[b])
+    bread = np.linalg.inv(X.T @ X)
+    np.testing.assert_allclose(e.vcov, bread @ meat @ bread, rtol=1e-9)

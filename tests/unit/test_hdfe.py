@@ -1,0 +1,200 @@
+"""The numerical core against explicit dummies, closed forms and invariances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import optimize
+
+from cyber_trade_econ.errors import NotConverged
+from cyber_trade_econ.hdfe import absorb, linear, poisson
+from cyber_trade_econ.hdfe.factor import Factor, compact, components, cross, is_nested
+from cyber_trade_econ.hdfe.prune import prune, restrict
+from cyber_trade_econ.hdfe.separation import separated
+
+
+def dummies(factors):
+    return np.column_stack([f.codes[:, None] == np.arange(f.levels) for f in factors]).astype(float)
+
+
+def draw(seed, n=300, levels=(12, 9, 7)):
+    rng = np.random.default_rng(seed)
+    factors = [compact(rng.integers(0, k, n)) for k in levels]
+    X = rng.normal(size=(n, 3))
+    index = X @ [0.5, -0.3, 0.1] + sum(rng.normal(0, 0.5, f.levels)[f.codes] for f in factors)
+    y = rng.poisson(np.exp(index)).astype(float)
+    keep = prune(factors, y).keep
+    return y[keep], X[keep], restrict(factors, keep), rng.uniform(0.5, 2, n)[keep]
+
+
+@pytest.mark.parametrize("limit", [0, 1000], ids=["conjugate gradients", "Cholesky"])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_projection_equals_least_squares_on_dummies(limit, count, monkeypatch):
+    monkeypatch.setattr(absorb, "DENSE_LIMIT", limit)
+    _, X, factors, w = draw(1)
+    factors = factors[:count]
+    projector = absorb.Layout(factors).weighted(w)
+    got = projector.residual(X, projector.effects(X))
+    root = np.sqrt(w)[:, None]
+    D = dummies(factors)
+    want = X - D @ np.linalg.lstsq(root * D, root * X, rcond=None)[0]
+    np.testing.assert_allclose(got, want, atol=1e-10)  # two algorithms in double precision
+
+
+@pytest.mark.parametrize("limit", [0, 1000], ids=["conjugate gradients", "Cholesky"])
+def test_a_chain_of_effects_is_absorbed_exactly(limit, monkeypatch):
+    """The graph on which alternating projections crawl: 200 levels joined in a chain."""
+    monkeypatch.setattr(absorb, "DENSE_LIMIT", limit)
+    a = np.repeat(np.arange(200), 2)
+    b = np.concatenate([[0], np.repeat(np.arange(1, 200), 2), [200]])
+    factors = [compact(np.tile(a, 2)), compact(np.tile(b, 2))]
+    x = np.random.default_rng(0).normal(size=(len(factors[0].codes), 1))
+    w = np.ones(len(x))
+    projector = absorb.Layout(factors).weighted(w)
+    got = projector.residual(x, projector.effects(x))
+    D = dummies(factors)
+    np.testing.assert_allclose(got, x - D @ np.linalg.lstsq(D, x, rcond=None)[0], atol=1e-8)
+
+
+def test_projection_gives_up_loudly(monkeypatch):
+    monkeypatch.setattr(absorb, "DENSE_LIMIT", 0)
+    _, X, factors, w = draw(2)
+    projector = absorb.Layout(factors).weighted(w)
+    assert projector.effects(X)  # control: enough iterations
+    monkeypatch.setattr(absorb, "MAX_ITERATIONS", 2)
+    with pytest.raises(NotConverged, match="fixed effects"):
+        projector.effects(X)
+
+
+def test_poisson_equals_newton_on_dummies():
+    y, X, factors, w = draw(3)
+    fitted = poisson.fit(y, X, factors, w, np.zeros(len(y)))
+    Z = np.column_stack([X, dummies(factors)])
+
+    def gradient(b):
+        return Z.T @ (w * (np.exp(Z @ b) - y))
+
+    start = np.zeros(Z.shape[1])
+    answer = optimize.minimize(
+        lambda b: np.sum(w * (np.exp(Z @ b) - y * (Z @ b))), start, jac=gradient, method="BFGS", options={"gtol": 1e-9}
+    )
+    np.testing.assert_allclose(fitted.beta, answer.x[:3], atol=1e-6)  # BFGS stops at a gradient of about 1e-7
+    np.testing.assert_allclose(dummies(factors).T @ (w * (y - fitted.mu)), 0, atol=1e-8)
+    assert fitted.score < 1e-10
+
+
+def test_poisson_without_effects_has_zero_score():
+    rng = np.random.default_rng(4)
+    X = np.column_stack([np.ones(200), rng.normal(size=200)])
+    y = rng.poisson(np.exp(X @ [1, 0.5])).astype(float)
+    fitted = poisson.fit(y, X, [], np.ones(200), np.zeros(200))
+    np.testing.assert_allclose(X.T @ (y - fitted.mu), 0, atol=1e-9)
+
+
+def test_poisson_that_diverges_is_not_returned():
+    x = np.array([0.0, 0, 0, 1, 1])
+    y = np.array([1.0, 2, 3, 0, 0])  # the coefficient of x runs to minus infinity
+    X = np.column_stack([np.ones(5), x])
+    with pytest.raises(NotConverged):
+        poisson.fit(y, X, [], np.ones(5), np.zeros(5), max_iterations=8)
+    assert poisson.fit(y + 1, X, [], np.ones(5), np.zeros(5), max_iterations=8).beta.shape == (2,)  # control
+
+
+@given(st.integers(0, 10_000), st.floats(1e-9, 1e9))
+@settings(max_examples=25, deadline=None)
+def test_poisson_does_not_depend_on_the_unit_of_trade(seed, unit):
+    y, X, factors, w = draw(seed, n=150, levels=(8, 6))
+    a = poisson.fit(y, X, factors, w, np.zeros(len(y)))
+    b = poisson.fit(y * unit, X, factors, w, np.zeros(len(y)))
+    np.testing.assert_allclose(a.beta, b.beta, atol=1e-9)
+    np.testing.assert_allclose(a.mu * unit, b.mu, rtol=1e-8)
+
+
+def test_linear_equals_least_squares_on_dummies():
+    y, X, factors, w = draw(5)
+    fitted = linear.fit(y, X, factors, w)
+    Z = np.column_stack([X, dummies(factors)])
+    root = np.sqrt(w)
+    want = np.linalg.lstsq(root[:, None] * Z, root * y, rcond=None)[0]
+    np.testing.assert_allclose(fitted.beta, want[:3], atol=1e-10)
+
+
+def test_effects_reproduce_the_fit():
+    y, X, factors, w = draw(6)
+    fitted = poisson.fit(y, X, factors, w, np.zeros(len(y)))
+    index = X @ fitted.beta + sum(e[f.codes] for e, f in zip(fitted.effects, factors, strict=True))
+    np.testing.assert_allclose(np.exp(index), fitted.mu, rtol=1e-9)
+
+
+def test_prune_iterates():
+    a = compact(np.array([0, 0, 1, 1, 2, 2, 2]))
+    b = compact(np.array([0, 1, 0, 1, 2, 0, 1]))
+    pruned = prune([a, b])
+    assert pruned.singletons == 1  # level 2 of b
+    y = np.array([0.0, 0, 1, 2, 5, 1, 1])
+    pruned = prune([a, b], y)
+    assert (pruned.singletons, pruned.zero_levels) == (1, 2)
+    assert pruned.keep.tolist() == [False, False, True, True, False, True, True]
+
+
+def lp_oracle(y, Z):
+    """Separation by one linear programme on the full matrix, the definition itself."""
+    zero = y == 0
+    k = Z.shape[1]
+    n0 = int(zero.sum())
+    answer = optimize.linprog(
+        np.concatenate([np.zeros(k), -np.ones(n0)]),
+        A_ub=np.column_stack([-Z[zero], np.eye(n0)]),
+        b_ub=np.zeros(n0),
+        A_eq=np.column_stack([Z[~zero], np.zeros(((~zero).sum(), n0))]),
+        b_eq=np.zeros(int((~zero).sum())),
+        bounds=[(None, None)] * k + [(0, 1)] * n0,
+    )
+    assert answer.status == 0
+    out = np.zeros(len(y), dtype=bool)
+    out[np.flatnonzero(zero)] = answer.x[k:] > 0.5
+    return out
+
+
+@given(st.integers(0, 100_000))
+@settings(max_examples=60, deadline=None)
+def test_separation_equals_the_definition(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(8, 30))
+    X = rng.integers(-1, 3, size=(n, int(rng.integers(1, 4)))).astype(float)
+    factors = [compact(rng.integers(0, 4, n)) for _ in range(int(rng.integers(0, 3)))]
+    y = rng.poisson(0.7, n).astype(float)
+    if not factors:
+        X = np.column_stack([np.ones(n), X])
+    if not (y > 0).any():
+        y[0] = 1.0
+    Z = np.column_stack([X, dummies(factors)]) if factors else X
+    np.testing.assert_array_equal(separated(y, X, factors), lp_oracle(y, Z))
+
+
+def test_separation_by_probing_equals_the_decomposition(monkeypatch):
+    from cyber_trade_econ.hdfe import separation
+
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = rng.integers(-1, 3, size=(25, 2)).astype(float)
+        factors = [compact(rng.integers(0, 5, 25)), compact(rng.integers(0, 4, 25))]
+        y = rng.poisson(0.5, 25).astype(float)
+        y[0] = 1.0
+        dense = separated(y, X, factors)
+        with monkeypatch.context() as m:
+            m.setattr(separation, "DENSE_COLUMNS", 0)
+            np.testing.assert_array_equal(separated(y, X, factors), dense)
+
+
+def test_factor_algebra():
+    a, b = compact(np.array([5, 5, 9, 9])), compact(np.array([1, 2, 1, 2]))
+    assert cross([a, b]).levels == 4
+    assert is_nested(cross([a, b]), a)
+    assert not is_nested(a, b)
+    assert components(a, b) == 1
+    assert components(a, a) == 2
+    big = Factor(np.array([0, 2**31 - 1, 1], dtype=np.int64), 2**31)
+    assert cross([big, big]).levels == 3  # 2^62 combinations do not overflow
