@@ -10,6 +10,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from cyber_trade_econ.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from cyber_trade_econ.door import incidents, panel, pull, source, sources
     from cyber_trade_econ.event_study import event_study
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from cyber_trade_econ.report.figure import figure
     from cyber_trade_econ.report.study import study
     from cyber_trade_econ.report.table import table
-
-__version__ = "0.1.0"
 
 _ROOMS = {
     "door": ("incidents", "panel", "pull", "source", "sources"),

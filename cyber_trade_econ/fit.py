@@ -220,7 +220,7 @@ def _enough(design: designs.Design, formula: Formula) -> None:
     if len(design.y) <= design.X.shape[1]:
         raise EmptySample(
             f"too few rows to estimate {formula}",
-            found=f"{len(design.y)} row(s) for {design.X.shape[1]} coefficient(s); left out: {dict(design.dropped) or 'none'}",
+            found=f"{len(design.y)} row(s), {design.X.shape[1]} coefficient(s); left out: {dict(design.dropped) or 'none'}",
             fix="Use more data or fewer terms.",
         )
 

@@ -33,7 +33,9 @@ if study.data == "pulled":
     years = world.frame["year"].nunique()
     if years < FEWEST_YEARS:
         world = cte.sample("bilateral_year")
-        study.say(f"baci.flows holds {years} year(s), too few for pair effects: pairs of economies come from the sample")
+        study.say(
+            f"baci.flows holds {years} year(s), too few for pair effects: pairs of economies come from the sample"
+        )
 else:
     world, us, events = cte.sample("bilateral_year"), cte.sample("us_year"), cte.events()
 

@@ -117,7 +117,9 @@ def to_iso3(codes: Iterable[Any], scheme: str, year: int | Sequence[int] | None 
         Naming every code that the scheme does not have, with the nearest known one.
     """
     listed = list(codes)
-    years: Sequence[int | None] = [year] * len(listed) if year is None or isinstance(year, int) else list(year)
+    years: Sequence[int | None] = (
+        [year] * len(listed) if year is None or isinstance(year, (int, np.integer)) else list(year)
+    )
     seen: dict[tuple[Any, int | None], str | None] = {}
     table, unknown = _scheme(scheme), []
     for code, when in set(zip(listed, years, strict=True)):

@@ -65,9 +65,10 @@ def wind(frame: pd.DataFrame, unit: str, time: str, cohort: str) -> Clock:
     units = pd.factorize(column(frame, unit, "the unit"))[0]
     period, time_unit = _count(column(frame, time, "the time"), time)
     start_values = column(frame, cohort, "the cohort")
-    if pd.api.types.is_datetime64_any_dtype(start_values.dtype) != (time_unit == "month"):
+    unknown = bool(start_values.isna().all())  # of any type: nothing is treated
+    if not unknown and pd.api.types.is_datetime64_any_dtype(start_values.dtype) != (time_unit == "month"):
         raise SchemaError(f"cohort {cohort!r} and time {time!r} are of different kinds", found=f"{start_values.dtype}")
-    start, _ = _count(start_values, cohort)
+    start = np.full(len(frame), np.nan) if unknown else _count(start_values, cohort)[0]
     if time_unit == "year":
         start = np.where(start == 0, np.nan, start)
     by_unit = pd.DataFrame({"unit": units, "start": start}).drop_duplicates()

@@ -109,8 +109,8 @@ def fit(
         Outcome (n,) that is not negative, regressors (n, K), effects, weights (n,) that are positive, offset (n,).
     tol
         The iteration stops when the deviance changes by less than this share **and** the last step moved the fitted index by
-        less than ``sqrt(tol) / 1000`` on weighted average. Steps converge quadratically, so what is left after the last one is
-        of the order of its square.
+        less than ``sqrt(tol) / 1000`` on weighted average. Steps converge quadratically: what is left after the last
+        one is of the order of its square.
     max_iterations
         Steps after which the fit is given up.
 

@@ -17,7 +17,7 @@ _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head", b"{", b"[")
 _ARCHIVES = (".zip", ".xlsx")
 
 
-class Again(Exception):  # noqa: N818  # control flow, never seen outside
+class Again(Exception):  # control flow, never seen outside
     """Try again after ``seconds``; None lets the back-off decide. ``cause`` becomes the message if no try is left."""
 
     def __init__(self, cause: str, seconds: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Writes that are whole or absent: a temporary name, fsync, rename, fsync of the folder."""
+"""What the lake writes and reads in one piece: JSON, copies, hashes; and the sweep of what a killed process left."""
 
 from __future__ import annotations
 
@@ -6,55 +6,16 @@ import hashlib
 import json
 import os
 import time
-import uuid
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cyber_trade_econ.errors import CorruptFile, StorageError
+from cyber_trade_econ.atomic import MARK, replacing
+from cyber_trade_econ.errors import CorruptFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-_MARK = ".tmp-"
 _STALE_SECONDS = 3600
 _BLOCK = 1 << 20
-
-
-@contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; on success its file takes the name ``target`` in one step.
-
-    Raises
-    ------
-    StorageError
-        The disk is full, read-only or otherwise refuses. Nothing is left under the final name, and an older file stays.
-    """
-    temporary = target.with_name(f"{_MARK}{os.getpid()}-{uuid.uuid4().hex[:8]}-{target.name}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        publish(temporary, target)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {target.name}",
-            found=error.strerror or str(error),
-            fix="Free some space, or choose another folder with the variable CYBER_TRADE_ECON_LAKE.",
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def publish(temporary: Path, target: Path) -> None:
-    """Move a finished file to its final name so that a crash leaves the old file or the new one, never a part."""
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def write_json(target: Path, content: Any) -> None:
@@ -105,10 +66,10 @@ def copy(source: Path, target: Path) -> str:
 def sweep(folder: Path) -> int:
     """Delete temporary files that a killed process left: older than an hour, or of a process that is gone."""
     count = 0
-    for orphan in folder.rglob(f"{_MARK}*"):
+    for orphan in folder.rglob(f"{MARK}*"):
         try:
             old = time.time() - orphan.stat().st_mtime > _STALE_SECONDS
-            if old or not _alive(orphan.name.removeprefix(_MARK).split("-", 1)[0]):
+            if old or not _alive(orphan.name.removeprefix(MARK).split("-", 1)[0]):
                 orphan.unlink()
                 count += 1
         except FileNotFoundError:  # its owner finished in the meantime

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cyber_trade_econ.atomic import replacing
 from cyber_trade_econ.errors import SchemaError, StorageError
 from cyber_trade_econ.lake import atomic, catalog
 
@@ -89,7 +90,7 @@ def build(source: Source, raws: Sequence[Raw], years: Years, home: Path, wanted:
 
 def _written(data: pa.Table, path: Path, source: str) -> str:
     metadata = {**(data.schema.metadata or {}), b"source": source.encode()}
-    with atomic.replacing(path) as temporary:
+    with replacing(path) as temporary:
         try:
             pq.write_table(data.replace_schema_metadata(metadata), temporary, compression="zstd", row_group_size=_ROWS)
         except pa.ArrowException as error:

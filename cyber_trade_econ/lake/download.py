@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from cyber_trade_econ.atomic import publish
 from cyber_trade_econ.errors import FetchError, TooBig
 from cyber_trade_econ.lake import answers, atomic, waiting
 from cyber_trade_econ.lake.answers import Again
@@ -153,7 +154,7 @@ def _attempt(
     with part.open("rb") as stream:
         answers.expect_no_page(stream.read(40), target, url, part)
     digest = atomic.sha256(part)
-    atomic.publish(part, target)
+    publish(part, target)
     note.unlink(missing_ok=True)
     return Fetched(True, digest, size, validators, stated is not None)
 

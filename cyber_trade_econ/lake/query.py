@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pandas as pd
 
-from cyber_trade_econ.sources import all as all_sources
 from cyber_trade_econ.errors import ConfigError, UnknownName
 from cyber_trade_econ.lake import catalog
+from cyber_trade_econ.sources import all as all_sources
 
 if TYPE_CHECKING:
     from pathlib import Path

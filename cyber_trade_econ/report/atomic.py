@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
-from cyber_trade_econ.errors import ConfigError, StorageError
+from cyber_trade_econ.atomic import replacing
+from cyber_trade_econ.errors import ConfigError
 
 
 def write(target: Path | str, content: bytes | str) -> Path:
@@ -25,25 +24,8 @@ def write(target: Path | str, content: bytes | str) -> Path:
         If the folder or the file cannot be written; the old file is then untouched.
     """
     path = Path(target)
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    scratch: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        scratch = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        scratch.chmod(0o644)  # mkstemp makes files that nobody else may read
-        scratch.replace(path)
-    except OSError as error:
-        raise StorageError(
-            f"cannot write {path}", found=error.strerror or error, fix="Choose a writable folder."
-        ) from error
-    finally:
-        if scratch is not None:
-            scratch.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
     return path
 
 

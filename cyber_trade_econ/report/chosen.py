@@ -79,8 +79,9 @@ def _matched(option: str, patterns: Sequence[str], every: Sequence[str]) -> list
 
 
 def label(term: str, names: Mapping[str, str] | None) -> str:
-    """Return the label of a term or effect."""
-    return str((names or {}).get(term, term))
+    """Return the label of a term or effect: the one given, else its own name (event times in words)."""
+    own = term.replace("event_time::", "Event time ", 1) if term.startswith("event_time::") else term
+    return str((names or {}).get(term, own))
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from cyber_trade_econ import __version__
 from cyber_trade_econ.errors import ParseError
 from cyber_trade_econ.report import script
+from cyber_trade_econ.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -48,16 +48,16 @@ def draw(
     beyond = marks.cut(data, low, high)
     notes = marks.foot(several, level, "Dots are point estimates, whiskers the {level} confidence interval.", extra)
     notes[1:1] = marks.caveats(data, beyond, data["term"].map(lambda t: chosen.label(t, names)))
-    height = 0.9 + max(0.26, 0.15 * len(groups)) * len(terms) + (0.25 if len(groups) > 1 else 0)
+    crowd = int(data["term"].value_counts().max())
+    height = 0.9 + max(0.3, 0.17 * crowd) * len(terms) + (0.25 if len(groups) > 1 else 0)
     canvas = theme.canvas(theme.WIDTH, max(1.6, height), notes)
     axes = canvas.subplots()
     axes.axvline(0, color=theme.INK, linewidth=0.8, zorder=1)
     axes.set_xlim(low, high)
     palette = theme.colours(len(groups))
-    offsets = np.linspace(-_SPREAD / 2, _SPREAD / 2, len(groups)) if len(groups) > 1 else [0.0]
     for i, (name, group) in enumerate(groups):
         colour, marker = palette[i % len(palette)], theme.MARKERS[i % len(theme.MARKERS)]
-        y = np.array([terms.index(t) for t in group["term"]], dtype=float) + offsets[i]
+        y = np.array([terms.index(t) + _offset(data, t, str(name)) for t in group["term"]])
         x, left, right = (group[c].to_numpy(dtype=float) for c in ("estimate", "conf_low", "conf_high"))
         known = np.isfinite(left) & np.isfinite(right)
         axes.hlines(y[known], left[known], right[known], color=colour, linewidth=1.3, zorder=2)
@@ -81,3 +81,9 @@ def draw(
     if len(groups) > 1:
         canvas.legend(loc="outside upper right", ncols=min(3, len(groups)))
     return canvas
+
+
+def _offset(data: pd.DataFrame, term: str, name: str) -> float:
+    """Lay the series that have a term side by side around its line."""
+    here = chosen.distinct(data.loc[data["term"] == term, "series"])
+    return float(np.linspace(-_SPREAD / 2, _SPREAD / 2, len(here))[here.index(name)]) if len(here) > 1 else 0.0

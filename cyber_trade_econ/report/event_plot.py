@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,6 +70,7 @@ def draw(data: pd.DataFrame, several: Sequence[Estimate], title: str, level: flo
     )
     notes = marks.foot(several, level, drawn + " the pointwise {level} confidence interval.", extra)
     notes[1:1] = marks.caveats(data, beyond, data["event_time"].map("event time {}".format))
+    notes[1:1] = [f"Reference: {facts['reference_label']}."] if "reference_label" in facts else []
     canvas = theme.canvas(theme.WIDTH, 3.5 if counted else 2.8, notes)
     if counted:
         upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=[4.2, 1])
@@ -82,7 +84,8 @@ def draw(data: pd.DataFrame, several: Sequence[Estimate], title: str, level: flo
         _counts(lower, data)
         upper.tick_params(axis="x", length=0)
         canvas.align_ylabels([upper, lower])
-    upper.set_ylabel(f"Effect ({facts['effect_unit']})" if "effect_unit" in facts else "Effect")
+    unit = f"\n({textwrap.fill(str(facts['effect_unit']), 30)})" if "effect_unit" in facts else ""
+    upper.set_ylabel("Effect" + unit)
     upper.set_title(title)
     _time_axis(lower, data, facts.get("time_unit", ""), binned=bool(facts.get("binned_ends", False)))
     return canvas
@@ -116,6 +119,27 @@ def _effects(axes: Axes, data: pd.DataFrame, low: float, high: float) -> None:
     if not np.isfinite(data.loc[~data["is_reference"], "estimate"]).any():
         axes.text(0.5, 0.7, "no finite estimate", transform=axes.transAxes, ha="center", color=theme.MUTED)
     _onset(axes, data)
+    _reference(axes, data)
+
+
+def _reference(axes: Axes, data: pd.DataFrame) -> None:
+    """Name the open marker: the period to which all others are compared."""
+    reference = data.loc[data["is_reference"], "event_time"]
+    if len(reference):
+        at = float(reference.iloc[0])
+        first = at == data["event_time"].min()
+        axes.axvline(at, color=theme.MUTED, linewidth=0.7, linestyle=(0, (1, 3)), zorder=1)
+        axes.annotate(
+            "reference",
+            (at, 0.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(4 if first else -4, 3),
+            textcoords="offset points",
+            ha="left" if first else "right",
+            va="bottom",
+            fontsize=8,
+            color=theme.MUTED,
+        )
 
 
 def _onset(axes: Axes, data: pd.DataFrame) -> None:

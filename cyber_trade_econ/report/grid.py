@@ -30,6 +30,10 @@ _BELOW = {
 }
 
 
+_MANY = 5  # terms that are named one by one in a note
+_FULL_LIST = 120  # ids that a note lists in full
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of a table: a label and one text per column; ``rule`` asks for a line above it."""
@@ -117,6 +121,7 @@ def stat_rows(several: Sequence[Estimate], style: Style) -> list[Row]:
     add("Rows given", [number.count(f["rows_given"]) if "rows_given" in f else "" for f in facts])
     for reason in chosen.distinct(r for f in facts for r, n in f.get("dropped", {}).items() if n):
         add(f"Dropped: {reason}", [number.count(f["dropped"].get(reason, 0)) if "dropped" in f else "" for f in facts])
+    add("Rows learnt from", [number.count(f["rows_learning"]) if "rows_learning" in f else "" for f in facts])
     add("Observations", [number.count(e.nobs) for e in several])
     for effect in chosen.distinct(name for f in facts for name in f.get("effects", {})):
         shown = chosen.label(effect, style.names).replace("^", " × ")
@@ -125,6 +130,7 @@ def stat_rows(several: Sequence[Estimate], style: Style) -> list[Row]:
     for dim in chosen.distinct(name for f in facts for name in f.get("clusters", {})):
         cells = [number.count(f["clusters"][dim]) if dim in f.get("clusters", {}) else "" for f in facts]
         add(f"Clusters: {chosen.label(dim, style.names)}", cells)
+    add("Effective clusters", [f"{f['effective_clusters']:.1f}" if "effective_clusters" in f else "" for f in facts])
     for key, label in _FIT:
         add(label, ["" if f.get(key) is None else number.fixed(float(f[key]), style.digits) for f in facts])
     if any(f.get("converged") is False for f in facts):
@@ -174,9 +180,21 @@ def _event_notes(
     for ids, columns in groups.items():
         same = len({tuple(t) for t in columns.values()}) == 1 and len(columns) == len(several)
         where = [("" if same else f" in column {title}", labels) for title, labels in columns.items()]
-        head = " and ".join(", ".join(labels) + column for column, labels in (where[:1] if same else where))
-        out.append(f"Events behind {head}: {', '.join(ids)}.")
+        head = " and ".join(_span(labels) + column for column, labels in (where[:1] if same else where))
+        out.append(f"Events behind {head}: {_some(ids)}.")
     return out
+
+
+def _some(ids: Sequence[str]) -> str:
+    """List ids, or where a note cannot hold them their number and where they stand."""
+    if len(ids) <= _FULL_LIST:
+        return ", ".join(ids)
+    return f"{len(ids)} events, named in the .csv of this table; the first are {', '.join(ids[:_MANY])}"
+
+
+def _span(labels: Sequence[str]) -> str:
+    """Name the terms, or where they are many only the first and the last."""
+    return ", ".join(labels) if len(labels) <= _MANY else f"{labels[0]} to {labels[-1]} ({len(labels)} coefficients)"
 
 
 def event_ids(estimate: Estimate, term: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cyber_trade_econ.records.estimate import Estimate
 
 COLUMNS = ("column", "model", "kind", "name", "estimate", "std_error", "value")
-_NUMBERS = ("r2", "adj_r2", "within_r2", "pseudo_r2", "log_likelihood", "deviance")
+_NUMBERS = ("r2", "adj_r2", "within_r2", "pseudo_r2", "log_likelihood", "deviance", "effective_clusters")
 _TEXTS = ("outcome", "vcov", "ssc")
 
 

@@ -77,5 +77,5 @@ def foot(several: Sequence[Estimate], level: float, drawn: str, extra: Sequence[
 
 def _inference(estimate: Estimate) -> str:
     text = str(estimate.facts.get("vcov", ""))
-    groups = [f"{number.count(n)} {name} clusters" for name, n in estimate.facts.get("clusters", {}).items()]
-    return ", ".join([text, *groups]) if text else ""
+    groups = [f"{name} ({number.count(n)})" for name, n in estimate.facts.get("clusters", {}).items()]
+    return f"{text.partition(':')[0]} by {' and '.join(groups)}" if groups else text

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from cyber_trade_econ import __version__
+from cyber_trade_econ.version import __version__
 
 if TYPE_CHECKING:
     from cyber_trade_econ.records.estimate import Estimate

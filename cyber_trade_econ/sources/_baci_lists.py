@@ -39,7 +39,13 @@ COUNTRIES = Table(
     columns=(
         Column("country_code", "int16", "UN Comtrade number", "Code in the yearly files."),
         Column("name", "string", "text", "Name as published."),
-        Column("iso2_published", "string", "ISO 3166-1 alpha-2", "As published; null for N/A. NA is Namibia.", True),
+        Column(
+            "iso2_published",
+            "string",
+            "ISO 3166-1 alpha-2",
+            "As published; null for N/A or nothing. NA is Namibia.",
+            True,
+        ),
         Column("iso3_published", "string", "as published", "As published, errors included; null for N/A.", True),
         Column(
             "iso3", "string", "ISO 3166-1 alpha-3", "The code used in flows; null for areas that are no country.", True

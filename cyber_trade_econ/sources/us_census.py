@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from cyber_trade_econ.codes.country import lookup
+from cyber_trade_econ.codes.country import Code, lookup
 from cyber_trade_econ.errors import ParseError, SchemaError, UnknownCode
 from cyber_trade_econ.records.source import Part, Piece, Raw, Source, Years
 from cyber_trade_econ.records.table import Column, Table
@@ -23,6 +23,7 @@ _HEADER = ("year", "CTY_CODE", "CTYNAME", *(f + m for f in _FLOWS for m in (*_MO
 # Older months are rounded to 0.1 million, so that twelve of them and their total may differ by 13 * 0.05.
 _ROUNDING = 0.65
 _TOLERATED = 0.01
+_FIRST_COUNTRY = "1000"  # smaller codes are groups: regions, blocs and totals
 
 FLOWS = Table(
     name="flows",
@@ -149,12 +150,17 @@ def _long(parsed: list[_Line], last_year: int, last_month: int) -> tuple[pa.Tabl
     columns: dict[str, list[Any]] = {c: [] for c in FLOWS.names}
     outside, groups = 0, 0
     unknown: dict[str, str] = {}
+    renamed: dict[str, str] = {}
     for year, code, name, values in parsed:
         try:
             entry = lookup(code, "census", year)
         except UnknownCode:
-            unknown[code] = name
-            continue
+            if code >= _FIRST_COUNTRY:
+                unknown[code] = name
+                continue
+            entry = Code("census", code, 0, 9999, "", "new", "group", "")
+        if name != entry.name:
+            renamed.setdefault(code, f"{code}: {name} (was {entry.name})")
         partner = entry.iso3 or None
         until = last_month if year == last_year else 12
         outside += 2 * until * (not entry.valid_from <= year <= entry.valid_to)
@@ -182,7 +188,11 @@ def _long(parsed: list[_Line], last_year: int, last_month: int) -> tuple[pa.Tabl
             fix="Add them to cyber_trade_econ/codes/country.csv, scheme census.",
         )
     data = pa.table({c.name: pa.array(columns[c.name], c.arrow) for c in FLOWS.columns})
-    return data, {"flagged_group": groups, "flagged_outside_validity": outside}
+    return data, {
+        "flagged_group": groups,
+        "flagged_outside_validity": outside,
+        "names_changed": sorted(renamed.values()),
+    }
 
 
 SOURCE = Source(

@@ -7,18 +7,27 @@ import inspect
 import re
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from cyber_trade_econ.errors import UnknownName
-from cyber_trade_econ.records.source import Source
 from cyber_trade_econ.sources import all as every_source
 from cyber_trade_econ.sources import get
 
+if TYPE_CHECKING:
+    from cyber_trade_econ.records.source import Source
+
 SOURCES = MappingProxyType(every_source())
-each = pytest.mark.parametrize("source", SOURCES.values(), ids=str)
-UNITS = {"_kusd": "thousand current USD", "_musd": "million current USD", "_usd": "current USD", "_km": "km", "_t": "metric tons"}
+each = pytest.mark.parametrize("source", SOURCES.values(), ids=lambda s: s.name)
+UNITS = {
+    "_kusd": "thousand current USD",
+    "_musd": "million current USD",
+    "_usd": "current USD",
+    "_km": "km",
+    "_t": "metric tons",
+}
 
 
 def test_the_registry_knows_the_core_sources() -> None:
@@ -84,7 +93,9 @@ def test_sources_know_neither_each_other_nor_the_lake() -> None:
     for path in folder.glob("*.py"):
         if path.name == "__init__.py":
             continue
-        imported = {n.module for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.ImportFrom)}
+        imported = {
+            n.module for n in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(n, ast.ImportFrom)
+        }
         package = {m for m in imported if m and m.startswith("cyber_trade_econ")}
         allowed = re.compile(r"cyber_trade_econ\.(errors|records\.\w+|codes(\.\w+)?|sources|sources\._\w+)")
         assert all(allowed.fullmatch(m) for m in package), (path.name, package)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import hashlib
 import io
 import logging
 import random
 import threading
+import time
 import zipfile
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -26,7 +26,11 @@ from cyber_trade_econ.lake.answers import shown
 from cyber_trade_econ.records.source import Part, Piece, Source
 from cyber_trade_econ.records.table import Column, Table
 
-BODY = b"PK" + random.Random(7).randbytes(300_000)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+BODY = b"PK" + random.Random(7).randbytes(300_000)  # noqa: S311  # seeded
 CANARY = "s3cr3t-canary"
 NOW = 1_700_000_000.0
 
@@ -128,8 +132,34 @@ def test_what_a_killed_process_left_is_resumed_by_the_next(server: Server, tmp_p
     assert "range" in server.seen[1]
 
 
+def test_a_stalled_body_is_resumed(server: Server, tmp_path: Path) -> None:
+    def answer(handler: Any, number: int) -> None:
+        ranged(handler, cut=100_000 if number == 0 else None)
+        if number == 0:
+            handler.wfile.flush()
+            time.sleep(0.5)
+
+    server.script["/x"] = answer
+    policy = dataclasses.replace(server.policy, timeout=0.2)
+    assert server.get("/x", tmp_path / "x.zip", policy=policy).sha256 == sha()
+    assert len(server.seen) == 2
+
+
+def test_a_chunked_body_without_its_end_is_not_a_file(server: Server, tmp_path: Path) -> None:
+    def answer(handler: Any, number: int) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.write(b"%x\r\n%b\r\n" % (len(BODY), BODY) + (b"0\r\n\r\n" if number else b""))
+        handler.close_connection = True
+
+    server.script["/x"] = answer
+    assert server.get("/x", tmp_path / "x.zip").sha256 == sha()
+    assert len(server.seen) == 2
+
+
 def test_a_file_that_changed_upstream_is_started_over(server: Server, tmp_path: Path) -> None:
-    other = b"PK" + random.Random(8).randbytes(250_000)
+    other = b"PK" + random.Random(8).randbytes(250_000)  # noqa: S311  # seeded
     server.script["/x"] = lambda h, n: ranged(h, cut=100_000) if n == 0 else ranged(h, other, etag='"two"')
     assert server.get("/x", tmp_path / "x.zip").sha256 == sha(other)
 
@@ -237,10 +267,34 @@ def test_text_of_a_table_is_data(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize("stated", [True, False])
 def test_too_many_bytes_are_refused_and_not_kept(server: Server, tmp_path: Path, stated: bool) -> None:
     server.script["/x"] = lambda h, n: send(h, Content_Length=str(len(BODY)) if stated else "")
-    with pytest.raises(TooBig):
+    with pytest.raises(TooBig, match="announces 300002" if stated else "sends more than 200000"):
         server.get("/x", tmp_path / "x.zip", max_bytes=200_000)
     assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob("*.zip"))
     assert server.get("/x", tmp_path / "x.zip", max_bytes=len(BODY)).length_stated is stated
+
+
+def test_an_endless_body_is_left_early(server: Server, tmp_path: Path) -> None:
+    sent = []
+
+    def answer(handler: Any, number: int) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.close_connection = True
+        try:
+            for _ in range(500):
+                handler.wfile.write(BODY[:100_000])
+                sent.append(100_000)
+        except OSError:
+            sent.append(0)
+
+    server.script["/x"] = answer
+    with pytest.raises(TooBig):
+        server.get("/x", tmp_path / "x.zip", max_bytes=1_000_000)
+    deadline = time.monotonic() + 5
+    while sent[-1:] != [0] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert sent[-1] == 0, "the connection was closed before the end"
+    assert sum(sent) < 40_000_000
 
 
 def test_a_packed_body_is_refused(server: Server, tmp_path: Path) -> None:
@@ -250,7 +304,9 @@ def test_a_packed_body_is_refused(server: Server, tmp_path: Path) -> None:
         server.get("/x", tmp_path / "x.zip")
 
 
-@pytest.mark.parametrize("to", ["http://example.org/x.zip", "https://example.org/x.zip", "file:///etc/passwd", "ftp://example.org/x"])
+@pytest.mark.parametrize(
+    "to", ["http://example.org/x.zip", "https://example.org/x.zip", "file:///etc/passwd", "ftp://example.org/x"]
+)
 def test_redirects_leave_neither_the_hosts_nor_https(server: Server, tmp_path: Path, to: str) -> None:
     server.script["/x"] = lambda h, n: send(h, 302, b"", Location=to)
     with pytest.raises(FetchError):
@@ -263,7 +319,9 @@ def test_a_redirect_within_the_hosts_is_followed(server: Server, tmp_path: Path)
     assert server.get("/x", tmp_path / "x.zip").sha256 == sha()
 
 
-@pytest.mark.parametrize("url", ["http://www.cepii.fr/x", "https://evil.example/x", "https://www.cepii.fr:8443/x", "file:///x"])
+@pytest.mark.parametrize(
+    "url", ["http://www.cepii.fr/x", "https://evil.example/x", "https://www.cepii.fr:8443/x", "file:///x"]
+)
 def test_only_https_to_the_hosts_of_the_source(tmp_path: Path, url: str) -> None:
     with pytest.raises(FetchError, match="will not ask"):
         download.fetch(url, tmp_path / "x", hosts=("www.cepii.fr",), max_bytes=1, known={}, policy=lake.Policy())
@@ -304,7 +362,9 @@ def tidy_words(raw: Any, years: Any) -> Iterator[Piece]:
 def word_source(url: str, **changes: Any) -> Source:
     part = Part("words", url, "words.csv", ("words.csv",), **changes)
     text = dict.fromkeys(("title", "publisher", "licence", "licence_url", "citation", "homepage"), "a test")
-    return Source("words", **text, hosts=(), max_bytes=10_000, tables=(WORDS,), parts=lambda y: (part,), tidy=tidy_words)
+    return Source(
+        "words", **text, hosts=(), max_bytes=10_000, tables=(WORDS,), parts=lambda y: (part,), tidy=tidy_words
+    )
 
 
 def test_a_pull_downloads_once_and_asks_whether_it_changed(server: Server) -> None:

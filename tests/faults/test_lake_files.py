@@ -11,15 +11,15 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from cyber_trade_econ import lake
+from cyber_trade_econ.atomic import replacing
 from cyber_trade_econ.errors import (
     CorruptFile,
     DuplicateKey,
@@ -33,6 +33,9 @@ from cyber_trade_econ.errors import (
 from cyber_trade_econ.lake import atomic, guard
 from cyber_trade_econ.records.source import Part, Piece, Raw, Source, Years
 from cyber_trade_econ.records.table import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NUMBERS = Table("numbers", "A number.", (Column("n", "int64", "1", "The number.", lowest=0),), ("n",))
 
@@ -49,7 +52,9 @@ def numbers(**changes: Any) -> Source:
     part = Part("numbers", "https://example.org/numbers.csv", "numbers.csv", ("numbers*.csv",), **changes)
     text = dict.fromkeys(("title", "publisher", "licence", "licence_url", "citation", "homepage"), "a test")
     hosts = ("example.org",)
-    return Source("numbers", **text, hosts=hosts, max_bytes=10_000, tables=(NUMBERS,), parts=lambda y: (part,), tidy=tidy_numbers)
+    return Source(
+        "numbers", **text, hosts=hosts, max_bytes=10_000, tables=(NUMBERS,), parts=lambda y: (part,), tidy=tidy_numbers
+    )
 
 
 @pytest.fixture
@@ -145,7 +150,7 @@ def test_a_mirror_with_other_bytes_than_declared_is_refused(mirror: Path) -> Non
 def test_every_flipped_bit_is_caught(mirror: Path) -> None:
     path = lake.pull(numbers(), mirror=mirror).tables["numbers"].paths[0]
     whole = path.read_bytes()
-    dice = random.Random(4)
+    dice = random.Random(4)  # noqa: S311  # seeded
     for _ in range(40):
         broken = bytearray(whole)
         broken[dice.randrange(len(whole))] ^= 1 << dice.randrange(8)
@@ -210,7 +215,7 @@ def test_a_write_that_fails_leaves_the_old_file_alone(tmp_path: Path) -> None:
     atomic.write_json(target, {"a": 1})
 
     def fill_the_disk() -> None:
-        with atomic.replacing(target) as temporary:
+        with replacing(target) as temporary:
             temporary.write_text("half")
             raise OSError(28, "No space left on device")
 
@@ -229,18 +234,18 @@ def test_a_lake_that_cannot_be_written_is_said(mirror: Path, tmp_path: Path) -> 
 _WRITER = """
 import sys, pathlib
 import pyarrow as pa, pyarrow.parquet as pq
-from cyber_trade_econ.lake import atomic
+from cyber_trade_econ.atomic import replacing
 target, table = pathlib.Path(sys.argv[1]), pa.table({"x": list(range(200_000))})
 print("ready", flush=True)
 while True:
-    with atomic.replacing(target) as temporary:
+    with replacing(target) as temporary:
         pq.write_table(table, temporary)
 """
 
 
 def test_a_kill_during_a_write_leaves_a_whole_file_or_none(tmp_path: Path) -> None:
     target = tmp_path / "x.parquet"
-    dice = random.Random(11)
+    dice = random.Random(11)  # noqa: S311  # seeded
     orphans = 0
     for _ in range(12):
         writer = subprocess.Popen([sys.executable, "-c", _WRITER, str(target)], stdout=subprocess.PIPE)

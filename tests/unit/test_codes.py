@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import itertools
 from importlib import resources
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from hypothesis import strategies as st
 
 from cyber_trade_econ import codes
 from cyber_trade_econ.errors import ConfigError, UnknownCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KINDS = {"country", "territory", "disputed", "former", "group", "unknown", "not attributed"}
 
@@ -47,7 +51,7 @@ def test_spans_of_one_code_do_not_overlap() -> None:
         spans.setdefault((r["scheme"], r["code"]), []).append((int(r["valid_from"] or 0), int(r["valid_to"] or 9999)))
     for code, listed in spans.items():
         ordered = sorted(listed)
-        assert all(a[1] < b[0] for a, b in zip(ordered, ordered[1:], strict=False)), code
+        assert all(a[1] < b[0] for a, b in itertools.pairwise(ordered)), code
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,14 @@ def test_every_unknown_code_is_named_with_the_nearest() -> None:
 
 def test_groups_are_no_countries() -> None:
     assert codes.to_iso3(["EUROPE", "Unknown", "EU"], "eurepoc").tolist() == [None, None, None]
-    assert [codes.is_country(c) for c in ("DEU", "TWN", "SUN", "EUU", "WLD", "")] == [True, True, True, False, False, False]
+    assert [codes.is_country(c) for c in ("DEU", "TWN", "SUN", "EUU", "WLD", "")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 @given(st.lists(st.sampled_from([r["code"] for r in rows() if r["scheme"] == "baci"]), max_size=50), st.randoms())

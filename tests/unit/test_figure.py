@@ -51,7 +51,7 @@ def texts(fig):
 def test_event_study_shows_reference_band_and_treated_pairs():
     fig = figure(event_study())
     upper, lower = fig.axes
-    assert upper.get_ylabel() == "Effect (log points)"
+    assert upper.get_ylabel() == "Effect\n(log points)"
     assert lower.get_xlabel() == "Years since the event"
     labels = [t.get_text() for t in lower.get_xticklabels()]
     assert labels[0] == "≤−5"
@@ -64,7 +64,8 @@ def test_event_study_shows_reference_band_and_treated_pairs():
     hollow = [line for line in upper.lines if line.get_markerfacecolor() == "white"]
     assert [line.get_xdata().tolist() for line in hollow] == [[-1.0]]
     assert "95 %" in texts(fig)
-    assert "321 pair clusters" in " ".join(texts(fig).split())
+    assert [t.get_text() for t in upper.texts if t.get_text() == "reference"] == ["reference"]
+    assert "by pair (321)" in " ".join(texts(fig).split())
     assert "Gaulier, Zignago (2010)" in texts(fig)
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +14,10 @@ from cyber_trade_econ import lake
 from cyber_trade_econ.errors import ConfigError, NotPulled, UnknownName
 from cyber_trade_econ.records.source import Part, Piece, Source
 from cyber_trade_econ.records.table import Column, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 TRADE = Table(
     "trade",
@@ -115,11 +117,11 @@ def test_a_value_of_another_type_is_refused(where: Any) -> None:
 
 
 def test_names_that_do_not_exist() -> None:
-    with pytest.raises(UnknownName, match="'trad'.*Did you mean trade"):
+    with pytest.raises(UnknownName, match=r"'trad'.*Did you mean trade"):
         lake.load("t.trad")
-    with pytest.raises(UnknownName, match="'partnr'.*Did you mean partner"):
+    with pytest.raises(UnknownName, match=r"'partnr'.*Did you mean partner"):
         lake.load("t.trade", columns=["partnr"])
-    with pytest.raises(UnknownName, match="'produkt'.*Did you mean product"):
+    with pytest.raises(UnknownName, match=r"'produkt'.*Did you mean product"):
         lake.load("t.trade", where={"produkt": "1"})
     with pytest.raises(UnknownName, match=r"'us_cencus'.*us_census\.flows"):
         lake.load("us_cencus.flows")

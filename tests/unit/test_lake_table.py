@@ -83,7 +83,9 @@ def test_a_key_that_stands_twice(twice: list[str | None]) -> None:
 @given(st.lists(st.tuples(st.sampled_from(["A", "B", None, "C"]), st.integers(0, 5)), min_size=1, max_size=40))
 def test_keys_are_unique_exactly_when_a_set_says_so(keys: list[tuple[str | None, int]]) -> None:
     table = Table("t", "T.", TABLE.columns[:2], ("exporter", "year"))
-    rows = pa.table({"exporter": pa.array([k[0] for k in keys], pa.string()), "year": pa.array([k[1] for k in keys], pa.int16())})
+    rows = pa.table(
+        {"exporter": pa.array([k[0] for k in keys], pa.string()), "year": pa.array([k[1] for k in keys], pa.int16())}
+    )
     if len(set(keys)) == len(keys):
         assert table.conform(rows).num_rows == len(keys)
     else:
@@ -92,7 +94,7 @@ def test_keys_are_unique_exactly_when_a_set_says_so(keys: list[tuple[str | None,
 
 
 def test_keys_of_many_wide_columns_do_not_overflow() -> None:
-    dice = random.Random(3)
+    dice = random.Random(3)  # noqa: S311  # seeded
     names = [f"c{i}" for i in range(8)]
     table = Table("t", "T.", tuple(Column(n, "int64", "1", "C.") for n in names), tuple(names))
     rows = [[dice.randrange(10**9) for _ in names] for _ in range(3000)]

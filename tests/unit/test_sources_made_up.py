@@ -8,9 +8,7 @@ import io
 import random
 import stat
 import zipfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 import pandas as pd
@@ -28,6 +26,10 @@ from cyber_trade_econ.errors import (
     UnknownCode,
 )
 from cyber_trade_econ.sources import _archive, get
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 Rows = list[list[Any]]
 
@@ -149,6 +151,19 @@ def cut(content: bytes) -> bytes:
     return content[: len(content) * 2 // 3]
 
 
+def test_census_a_partner_under_another_name_is_listed(pulled: Any) -> None:
+    turned = census_row("2024", "4890", "Turkiye", [1.0] + [0.0] * 11, [1.0] + [0.0] * 11)
+    got = pulled("us_census", {"country.xlsx": xlsx(census(turned))})
+    assert got.facts["flows"]["names_changed"] == ["4890: Turkiye (was Turkey)"]
+
+
+def test_census_a_new_group_is_a_group(pulled: Any) -> None:
+    bloc = census_row("2024", "0099", "A New Bloc", [9.0] + [0.0] * 11, [9.0] + [0.0] * 11)
+    got = pulled("us_census", {"country.xlsx": xlsx(census(bloc))})
+    assert got.facts["flows"]["names_changed"] == ["0099: A New Bloc (was new)"]
+    assert lake.load("us_census.flows", where={"partner_code": "0099"})["is_group"].all()
+
+
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
@@ -158,7 +173,11 @@ def cut(content: bytes) -> bytes:
         (xlsx(census(census_row("20x4", "5700", "China", [1.0] * 12, [1.0] * 12))), ParseError, "no year"),
         (xlsx(census(census()[1])), DuplicateKey, r"24 row\(s\)"),
         (xlsx(census(["2024", "5700", "China", *[1.0] * 26])), SchemaError, "not the sum of their months"),
-        (xlsx([[c.replace("CTY_CODE", "CTYCODE") for c in CENSUS], *census()[1:]]), SchemaError, "'CTY_CODE' may now be 'CTYCODE'"),
+        (
+            xlsx([[c.replace("CTY_CODE", "CTYCODE") for c in CENSUS], *census()[1:]]),
+            SchemaError,
+            "'CTY_CODE' may now be 'CTYCODE'",
+        ),
         (xlsx([CENSUS]), ParseError, "no rows"),
         (cut(xlsx(census())), ParseError, "cannot be read as a workbook"),
         (b"year,CTY_CODE\n1,2\n", ParseError, "cannot be read as a workbook"),
@@ -244,7 +263,7 @@ def test_bombs_twins_links_and_locks_are_refused(tmp_path: Path) -> None:
     path.write_bytes(packed({"a.csv": bytes(3_000_000)}))
     with pytest.raises(TooBig):
         reading(path)
-    path.write_bytes(packed({"a.csv": random.Random(1).randbytes(50_000)}))
+    path.write_bytes(packed({"a.csv": random.Random(1).randbytes(50_000)}))  # noqa: S311  # seeded
     assert len(reading(path, 50_000)) == 50_000
     with pytest.raises(TooBig, match="at most 49999"):
         reading(path, 49_999)
@@ -271,7 +290,7 @@ def test_bombs_twins_links_and_locks_are_refused(tmp_path: Path) -> None:
 def test_every_damage_to_an_archive_is_an_archive_error_or_harmless(tmp_path: Path) -> None:
     whole = packed({"a.csv": b"".join(b"%d,%d\n" % (i, i * i % 997) for i in range(3000))})
     expected = b"".join(b"%d,%d\n" % (i, i * i % 997) for i in range(3000))
-    path, dice, caught = tmp_path / "a.zip", random.Random(5), 0
+    path, dice, caught = tmp_path / "a.zip", random.Random(5), 0  # noqa: S311  # seeded
     for round_ in range(150):
         broken = bytearray(whole)
         if round_ % 2:
@@ -288,11 +307,21 @@ def test_every_damage_to_an_archive_is_an_archive_error_or_harmless(tmp_path: Pa
 
 # --- eurepoc -------------------------------------------------------------------------------------------------------------
 
-TYPES = ["Data theft", "Data theft & Doxing", "Disruption", "Hijacking with Misuse", "Hijacking without Misuse", "Not available", "Ransomware"]
+TYPES = [
+    "Data theft",
+    "Data theft & Doxing",
+    "Disruption",
+    "Hijacking with Misuse",
+    "Hijacking without Misuse",
+    "Not available",
+    "Ransomware",
+]
 SHARED = {
-    "incident_id": 1, "name": "An incident", "start_date": "2022-03-01", "end_date": "Not available", "initiator_country": "Russia",
-    "initiator_alpha_2": "RU", "receiver_country": "Namibia", "receiver_country_alpha_2_code": "NA", "initiator_name": "Group",
-    "receiver_category": "State", "initiator_category": "State", "initiator_subcategory": "Not available", "source_disclosure": "x",
+    "incident_id": 1, "name": "An incident", "start_date": "2022-03-01", "end_date": "Not available",
+    "initiator_country": "Russia", "initiator_alpha_2": "RU", "receiver_country": "Namibia",
+    "receiver_country_alpha_2_code": "NA", "initiator_name": "Group",
+    "receiver_category": "State", "initiator_category": "State", "initiator_subcategory": "Not available",
+    "source_disclosure": "x",
     "weighted_intensity": 3, "unweighted_intensity": 3, "number_attributions": 1, "number_political_responses": 0,
     "number_legal_responses": 0, "added_to_db": "2022-08-15", "updated_at": "2022-11-02",
 }  # fmt: skip
@@ -338,7 +367,9 @@ def side(**changes: Any) -> pd.Series:
         ("Not attributed", "Not attributed", None, "not attributed", ""),
     ],
 )
-def test_eurepoc_tells_countries_from_the_rest(pulled: Any, country: str, code: str, iso3: Any, status: str, every: str) -> None:
+def test_eurepoc_tells_countries_from_the_rest(
+    pulled: Any, country: str, code: str, iso3: Any, status: str, every: str
+) -> None:
     row = DYAD | {"initiator_country": country, "initiator_alpha_2": code}
     got = pulled("eurepoc", eurepoc(as_csv(row)))
     frame = lake.load("eurepoc.dyads")
@@ -346,7 +377,9 @@ def test_eurepoc_tells_countries_from_the_rest(pulled: Any, country: str, code: 
     assert frame["initiator_status"].tolist() == [status]
     assert frame["initiator_all"].tolist() == [every]
     assert frame["initiator_name"].tolist() == [country]
-    assert got.facts["dyads"].get("initiator_names_without_code", []) == (["A new organisation"] if "new" in country else [])
+    assert got.facts["dyads"].get("initiator_names_without_code", []) == (
+        ["A new organisation"] if "new" in country else []
+    )
 
 
 def test_eurepoc_dates_in_both_forms_and_types(pulled: Any) -> None:
@@ -361,7 +394,7 @@ def test_eurepoc_dates_in_both_forms_and_types(pulled: Any) -> None:
 
 
 def test_eurepoc_the_first_of_two_columns_of_one_name_counts(pulled: Any) -> None:
-    lines = [list(INCIDENT) + ["initiator_country"], list(INCIDENT.values()) + ["Settled"]]
+    lines = [[*list(INCIDENT), "initiator_country"], [*list(INCIDENT.values()), "Settled"]]
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(lines)
     pulled("eurepoc", eurepoc(incidents=buffer.getvalue()))
@@ -389,7 +422,7 @@ def test_eurepoc_the_workbook_is_read_as_the_csv(pulled: Any) -> None:
         (eurepoc(incidents=as_csv(INCIDENT | {"incident_type": "Sabotage"})), ParseError, "Sabotage"),
         (eurepoc(as_csv(DYAD)[:-9]), ParseError, "ends inside a row"),
         (eurepoc(as_csv(DYAD, DYAD)[:-40] + "\n"), ParseError, "unexpected end of data"),
-        (eurepoc(as_csv(DYAD).replace("receiver_country\"", "receiver_land\"", 1)), SchemaError, "receiver_country"),
+        (eurepoc(as_csv(DYAD).replace('receiver_country"', 'receiver_land"', 1)), SchemaError, "receiver_country"),
         (eurepoc(as_csv(DYAD) + "1,2,3\n"), ParseError, "another width, line 3"),
         (eurepoc(as_csv(DYAD).split("\n")[0] + "\n"), ParseError, "no rows"),
     ],
@@ -400,7 +433,9 @@ def test_eurepoc_files_that_are_refused(pulled: Any, files: Any, error: type[Exc
 
 
 def test_eurepoc_years_follow_the_start_and_unknown_starts_stay(pulled: Any) -> None:
-    rows = [DYAD | {"incident_id": n, "start_date": d} for n, d in enumerate(["2021-05-01", "2022-05-01", "Not available"])]
+    rows = [
+        DYAD | {"incident_id": n, "start_date": d} for n, d in enumerate(["2021-05-01", "2022-05-01", "Not available"])
+    ]
     got = pulled("eurepoc", eurepoc(as_csv(*rows)), years=[2022])
     assert lake.load("eurepoc.dyads")["incident_id"].tolist() == [1, 2]
     assert got.facts["dyads"]["dropped_year_not_asked"] == 1
@@ -408,7 +443,10 @@ def test_eurepoc_years_follow_the_start_and_unknown_starts_stay(pulled: Any) -> 
 
 # --- baci ----------------------------------------------------------------------------------------------------------------
 
-NEW_COUNTRIES = 'country_code,country_name,country_iso2,country_iso3\n516,Namibia,NA,NAM\n490,"Other Asia, nes",N/A,S19\n842,USA,US,USA\n'
+NEW_COUNTRIES = (
+    "country_code,country_name,country_iso2,country_iso3\n"
+    '516,Namibia,NA,NAM\n490,"Other Asia, nes",N/A,S19\n842,USA,US,USA\n'
+)
 OLD_COUNTRIES = (
     "country_code,country_name_abbreviation,country_name_full,iso_2digit_alpha,iso_3digit_alpha\r\n"
     '531,Cura\xe7ao,Cura\xe7ao,CW,CUW\r\n28,Antigua,"Antigua and Barbuda",AG,ATA\r\n'
@@ -492,8 +530,10 @@ def test_baci_copies_in_another_file_are_dropped_and_conflicts_are_not(pulled: A
     assert got.tables["flows"].rows == 4
     with pytest.raises(DuplicateKey, match="516"):
         pulled("baci", baci(**{"BACI_HS92_Y2021_V202301_more.csv": part.replace("1.5", "1.6")}))
-    with pytest.raises(DuplicateKey):
-        pulled("baci", baci(FLOWS + "2021,516,842,010121,1.5,NA\n"))
+    twice = FLOWS + "2021,516,842,010121,1.5,NA\n"
+    for more in ({}, {"BACI_HS92_Y2021_V202301_more.csv": part}):
+        with pytest.raises(DuplicateKey):  # a copy within one file is no overlap of two extracts
+            pulled("baci", baci(twice, **more))
 
 
 def test_baci_years_choose_files(pulled: Any) -> None:
