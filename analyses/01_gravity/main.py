@@ -42,9 +42,10 @@ else:
 # %% Exposure: which pair is hit by at least one event, by how many, and by what kind of national action
 world = study.add_panel("world", cte.expose(world, events, on=ROLES, by="published_action"))
 us = study.add_panel("us", cte.expose(us, events, on=ROLES))
-for sentence in world.facts["exposure"]["cyber"]["identification"]:
-    study.add_note(sentence)
 kinds = sorted(c for c in world.frame if c.startswith("cyber_on_"))
+for sentence in world.facts["exposure"]["cyber"]["identification"]:
+    if sentence.partition(":")[0] in ("cyber_on", "cyber_count", *kinds):
+        study.add_note(sentence)
 
 # %% Estimates
 COVARIATES = "log(dist_km) + contiguity + common_language | exporter^year + importer^year"

@@ -16,7 +16,7 @@ from cyber_trade_econ.gravity.ppml import ppml
 from cyber_trade_econ.inference.covariance import cluster
 from cyber_trade_econ.simulate import gravity_world, monthly_world
 
-DRAWS = 100
+DRAWS = 60
 
 
 def unbiased(estimates, truth):
@@ -28,7 +28,7 @@ def unbiased(estimates, truth):
 def test_three_way_gravity(model, covered):
     estimates, hits = [], []
     for seed in range(DRAWS):
-        world = gravity_world(12, 8, effect=-0.3, seed=seed)
+        world = gravity_world(10, 8, effect=-0.3, seed=seed)
         left, fit = ("log(trade_musd)", ols) if model == "ols" else ("trade_musd", ppml)
         e = fit(f"{left} ~ treated | exporter^year + importer^year + pair", world, vcov=cluster("pair"))
         row = e.tidy().iloc[0]
@@ -41,7 +41,7 @@ def test_three_way_gravity(model, covered):
 def test_twfe_event_study_with_equal_effects():
     """With one effect for all cohorts and ages two-way fixed effects are unbiased, before and after the event."""
     estimates = []
-    for seed in range(40):
+    for seed in range(30):
         world = gravity_world(10, 8, effect=-0.3, seed=seed)
         e = event_study(world, "trade_musd", "pair", "year", "cohort", leads=3, lags=3)
         estimates.append(e.coef.to_numpy())

@@ -1,0 +1,78 @@
+"""What every estimator owes: a labelled estimate with its facts that tables and figures accept, whatever the row order."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import cyber_trade_econ as cte
+from cyber_trade_econ.event_study import ESTIMATORS
+from cyber_trade_econ.report.provenance import json_safe
+from cyber_trade_econ.simulate import gravity_world, monthly_world
+
+ANNUAL = gravity_world(8, 8, seed=4)
+MONTHLY = monthly_world(15, 7, treated=5, seed=4)
+CALLS = {
+    "ols": (ANNUAL, lambda d: cte.ols("log(trade_musd) ~ treated | exporter^year + importer^year + pair", d)),
+    "ppml": (ANNUAL, lambda d: cte.ppml("trade_musd ~ treated | exporter^year + importer^year + pair", d)),
+    "twfe": (ANNUAL, lambda d: cte.event_study(d, "trade_musd", "pair", "year", "cohort", leads=2, lags=2)),
+    "abnormal_trade": (
+        MONTHLY,
+        lambda d: cte.event_study(
+            d, "trade_musd", "partner", "month", "cohort", estimator="abnormal_trade", leads=3, lags=3, window=24
+        ),
+    ),
+}
+each = pytest.mark.parametrize("name", CALLS)
+
+
+def test_every_event_study_estimator_is_held_to_the_contract():
+    assert set(ESTIMATORS) <= set(CALLS)
+
+
+@each
+def test_an_estimate_is_complete(name):
+    data, call = CALLS[name]
+    e = call(data)
+    k = len(e.coef)
+    assert k > 0
+    assert e.vcov.shape == (k, k)
+    assert list(e.vcov.index) == list(e.vcov.columns) == list(e.coef.index) == list(e.tidy()["term"])
+    assert np.isfinite(e.coef).all()
+    assert (e.se > 0).all()
+    np.testing.assert_allclose(e.vcov, e.vcov.T)
+    assert np.linalg.eigvalsh(e.vcov).min() > -1e-12 * np.trace(e.vcov)
+    assert {"outcome", "rows_given", "rows_used", "dropped", "vcov", "ssc", "clusters"} <= set(e.facts) | (
+        {"clusters"} if e.facts["vcov"] == "hetero" else set()
+    )
+    assert e.facts["rows_given"] == len(data)
+    assert json.loads(json.dumps(json_safe(dict(e.facts))))
+
+
+@each
+def test_tables_and_figures_accept_it(name):
+    data, call = CALLS[name]
+    e = call(data)
+    text = cte.table([e]).to_markdown()
+    assert f"{e.nobs:,}" in text
+    figure = cte.figure(e)
+    assert len(figure.data) >= len(e.coef)
+
+
+@each
+def test_row_order_and_index_do_not_matter(name):
+    data, call = CALLS[name]
+    shuffled = data.sample(frac=1, random_state=3)
+    a, b = call(data), call(shuffled)
+    np.testing.assert_allclose(a.coef, b.coef, rtol=1e-8, atol=1e-10)  # sums run in another order
+    np.testing.assert_allclose(a.se, b.se, rtol=1e-7)
+
+
+@each
+def test_the_data_are_not_changed(name):
+    data, call = CALLS[name]
+    before = data.copy(deep=True)
+    call(data)
+    assert before.equals(data)
