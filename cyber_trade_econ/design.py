@@ -21,9 +21,18 @@ INTERCEPT = "Intercept"
 
 @dataclass(frozen=True)
 class Encoding:
-    """Categories of the ``i()`` variables: levels that have an indicator, by column."""
+    """Categories of the ``i()`` parts of a formula.
 
-    levels: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    Parameters
+    ----------
+    seen
+        Levels of the estimation sample, by column.
+    shown
+        Levels that have an indicator, by term and part.
+    """
+
+    seen: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    shown: Mapping[tuple[Term, Atom], tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Design:
         Rows left out, by reason.
     encoding
         Categories, for prediction.
+    dyad
+        Names of the two groups whose levels are numbered alike, if any.
     """
 
     y: Array
@@ -59,6 +70,7 @@ class Design:
     given: int
     dropped: Mapping[str, int]
     encoding: Encoding
+    dyad: tuple[str, ...] = ()
 
     def keep(self, mask: Mask, reasons: Mapping[str, int]) -> Design:
         """Return the design on the rows where ``mask`` is true; ``reasons`` says how many of the others left for what."""
@@ -75,11 +87,16 @@ class Design:
             self.offset[mask],
             self.names,
             {name: compact(f.codes[mask]) for name, f in self.factors.items()},
-            {name: compact(f.codes[mask]) for name, f in self.groups.items()},
+            # The two sides of a dyad share their numbers; everywhere else levels are numbered anew.
+            {
+                n: Factor(f.codes[mask], f.levels) if n in self.dyad else compact(f.codes[mask])
+                for n, f in self.groups.items()
+            },
             self.rows[mask],
             self.given,
             dropped,
             self.encoding,
+            self.dyad,
         )
 
 
@@ -206,6 +223,7 @@ def build(
         len(frame),
         sample.dropped,
         encoding,
+        dyad or (),
     )
 
 
@@ -266,34 +284,45 @@ def _codes(series: pd.Series) -> Factor:
 
 
 def _encode(formula: Formula, kept: pd.DataFrame) -> Encoding:
-    levels: dict[str, tuple[Any, ...]] = {}
-    for atom in dict.fromkeys(a for t in formula.terms for a in t if a.kind == "i"):
-        found = tuple(pd.unique(kept[atom.name].sort_values()))
-        if atom.ref is None:
-            # Without a reference every category would add up to the constant, so the first one becomes the reference.
-            levels[atom.name] = found[1:] if formula.intercept or formula.effects else found
-            continue
-        if atom.ref not in found:
-            raise FormulaError(
-                f"{atom}: the reference level does not occur",
-                found=repr(atom.ref),
-                allowed=[str(v) for v in found[:20]],
-            )
-        levels[atom.name] = tuple(v for v in found if v != atom.ref)
-    return Encoding(levels)
+    """Decide which categories get an indicator.
+
+    A reference that is named is left out. Without one, the first category is left out where the indicators would otherwise
+    add up to something the model holds already: the constant or the effects, or in a product the rest of its parts.
+    """
+    columns = {a.name for t in formula.terms for a in t if a.kind == "i"}
+    seen = {name: tuple(pd.unique(kept[name].sort_values())) for name in columns}
+    constant = bool(formula.intercept or formula.effects)
+    shown: dict[tuple[Term, Atom], tuple[Any, ...]] = {}
+    for term in formula.terms:
+        for atom in (a for a in term if a.kind == "i"):
+            levels = seen[atom.name]
+            if atom.ref is not None and atom.ref not in levels:
+                raise FormulaError(
+                    f"{atom}: the reference level does not occur",
+                    found=repr(atom.ref),
+                    allowed=[str(v) for v in levels[:20]],
+                )
+            rest = {a for a in term if a != atom}
+            marginal = any(set(t) == rest for t in formula.terms) if rest else constant
+            out = atom.ref if atom.ref is not None else levels[0] if marginal else None
+            shown[term, atom] = tuple(v for v in levels if out is None or v != out)
+    return Encoding(seen, shown)
 
 
 def columns_of(
     terms: Sequence[Term], atoms: Mapping[Atom, Array], frame: pd.DataFrame, encoding: Encoding, *, constant: bool
 ) -> tuple[Array, tuple[str, ...]]:
-    """Build the columns of the regressors, shape (n, k), and their names."""
+    """Build the columns of the regressors, shape (n, k), and their names; a category never seen is missing."""
     out: list[tuple[str, Array]] = [(INTERCEPT, np.ones(len(frame)))] if constant else []
     for term in terms:
         parts: list[tuple[str, Array]] = [("", np.ones(len(frame)))]
         for atom in term:
             if atom.kind == "i":
-                values = frame[atom.name].to_numpy()
-                choices = [(f"{atom.name}::{v}", (values == v).astype(float)) for v in encoding.levels[atom.name]]
+                known = frame[atom.name].isin(encoding.seen[atom.name]).to_numpy()
+                choices = [
+                    (f"{atom.name}::{v}", np.where(known, frame[atom.name].isin([v]).to_numpy(), np.nan))
+                    for v in encoding.shown[term, atom]
+                ]
             else:
                 choices = [(str(atom), atoms[atom])]
             parts = [(f"{a}:{b}" if a else b, x * z) for a, x in parts for b, z in choices]

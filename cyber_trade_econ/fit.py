@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from cyber_trade_econ import design as designs
-from cyber_trade_econ.errors import BadOutcome, Collinear, ConfigError, EmptySample, FormulaError, SeparationError
+from cyber_trade_econ import estimable
+from cyber_trade_econ.errors import ConfigError, EmptySample, FormulaError, SeparationError
 from cyber_trade_econ.formula import Formula, effect_name, parse
 from cyber_trade_econ.hdfe import linear, poisson
-from cyber_trade_econ.hdfe.absorb import Layout
-from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, is_nested
-from cyber_trade_econ.hdfe.leastsquares import COLLINEAR, independent, names_of, weighted_lengths
+from cyber_trade_econ.hdfe.leastsquares import names_of
 from cyber_trade_econ.hdfe.prune import prune
 from cyber_trade_econ.hdfe.separation import separated
 from cyber_trade_econ.inference.covariance import (
@@ -32,6 +31,8 @@ from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from cyber_trade_econ.hdfe.factor import Array, Mask
 
 Model = Literal["OLS", "PPML"]
 SEPARATION = ("fe", "simplex", "relu")
@@ -72,7 +73,7 @@ class _Core:
 
     beta: Array
     kept: Mask
-    inverse: Array
+    root: Array
     within: Array
     residual: Array
     effects: tuple[Array, ...]
@@ -97,24 +98,27 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
         offset=options.offset,
     )
     if model == "PPML":
-        _check_counts(full.y, parsed.outcome.name)
+        estimable.counts(full.y, parsed.outcome.name)
     design = _existing(full, model, options, parsed)
-    _enough(design, parsed)
-    core = _poisson(design, options.tol) if model == "PPML" else _linear(design, intercept=parsed.intercept)
+    estimable.rows(design, parsed)
+    centred, back = _centred(design)
+    core = _poisson(centred, options.tol) if model == "PPML" else _linear(centred, intercept=parsed.intercept)
+    back = back[np.ix_(core.kept, core.kept)]
+    beta = back @ core.beta
     collinear = names_of(~core.kept, design.names)
     if collinear and options.collinear == "error":
-        _refuse(collinear, full, separated=len(design.y) < len(full.y))
+        estimable.refuse_collinear(collinear, full, separated=len(design.y) < len(full.y))
     names = pd.Index(names_of(core.kept, design.names), name="term")
     factors = list(design.factors.values())
     groups = list(design.groups.values()) if isinstance(vcov, Cluster) else []
     constant = designs.INTERCEPT in design.names
     k = len(core.beta) + absorbed_df(factors, groups, rule, constant=constant)
-    if vcov == "iid" or rule.k_adj:
-        _enough_df(len(design.y), k, parsed)
+    if model == "OLS" or rule.k_adj:
+        estimable.degrees_of_freedom(len(design.y), k, parsed)
     n = len(design.y)
-    sigma2 = core.sigma2 * (1.0 if model == "PPML" else n / (n - k) if rule.k_adj else 1.0)
-    scores = core.within * (design.w * core.residual)[:, None]
-    cov = sandwich(core.inverse, scores, vcov, design.groups, rule, k, sigma2=sigma2)
+    sigma2 = core.sigma2 * ((n - 1 if model == "PPML" else n) / (n - k) if rule.k_adj else 1.0)
+    scores = (core.within @ core.root) * (design.w * core.residual)[:, None]
+    cov = sandwich(back @ core.root, scores, vcov, design.groups, rule, k, sigma2=sigma2)
     facts = {
         "outcome": str(parsed.outcome),
         "rows_given": full.given,
@@ -132,7 +136,7 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
     return Estimate(
         model=model,
         formula=str(parsed),
-        coef=pd.Series(core.beta, index=names, name="coef"),
+        coef=pd.Series(beta, index=names, name="coef"),
         vcov=pd.DataFrame(cov.matrix, index=names, columns=names),
         nobs=n,
         df=np.inf if model == "PPML" else min(cov.df, n - k),
@@ -140,10 +144,24 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
         sources=panel.sources if panel is not None else {},
         events=_events(panel, names),
         sample=frame.index[design.rows],
-        predictor=FittedIndex.of(
-            parsed, design, frame, core.beta, core.kept, core.effects, options.offset, model == "PPML"
-        ),
+        options=replace(options, vcov=vcov),
+        predictor=FittedIndex.of(parsed, design, frame, beta, core.kept, core.effects, options.offset, model == "PPML"),
     )
+
+
+def _centred(design: designs.Design) -> tuple[designs.Design, Array]:
+    """Centre the regressors where there is a constant; also return the matrix that leads back to the coefficients asked for.
+
+    A regressor far from zero is nearly collinear with the constant, which costs digits in the covariance long before it costs
+    any in the coefficients.
+    """
+    back = np.eye(design.X.shape[1])
+    if designs.INTERCEPT not in design.names:
+        return design, back
+    back[0, 1:] = -design.X[:, 1:].mean(axis=0)
+    X = design.X.copy()
+    X[:, 1:] += back[0, 1:]
+    return replace(design, X=X), back
 
 
 def _vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
@@ -165,21 +183,6 @@ def _check(options: Options) -> None:
             raise ConfigError("separation", found=options.separation, allowed=(SEPARATION, "'error'"))
     if not 0 < options.tol <= 1e-4:
         raise ConfigError("tol", found=options.tol, allowed="a number above 0 and at most 1e-4")
-
-
-def _check_counts(y: Array, name: str) -> None:
-    if (y < 0).any():
-        raise BadOutcome(
-            f"the outcome {name!r} of a Poisson model is negative",
-            found=f"{int((y < 0).sum())} row(s), smallest {y.min():g}",
-            fix="Trade values are not negative; correct or remove these rows.",
-        )
-    if not (y > 0).any():
-        raise BadOutcome(
-            f"the outcome {name!r} is zero in every row of the sample",
-            found=f"{len(y)} rows",
-            fix="There is nothing to explain; check the filter and the join that brought the outcome in.",
-        )
 
 
 def _existing(full: designs.Design, model: Model, options: Options, formula: Formula) -> designs.Design:
@@ -216,28 +219,11 @@ def _existing(full: designs.Design, model: Model, options: Options, formula: For
     return design
 
 
-def _enough(design: designs.Design, formula: Formula) -> None:
-    if len(design.y) <= design.X.shape[1]:
-        raise EmptySample(
-            f"too few rows to estimate {formula}",
-            found=f"{len(design.y)} row(s), {design.X.shape[1]} coefficient(s); left out: {dict(design.dropped) or 'none'}",
-            fix="Use more data or fewer terms.",
-        )
-
-
-def _enough_df(n: int, k: int, formula: Formula) -> None:
-    if n <= k:
-        raise EmptySample(
-            f"no degree of freedom is left to estimate {formula}",
-            found=f"{n} rows for {k} parameters, fixed effects included",
-            fix="Use fewer or coarser fixed effects.",
-        )
-
-
 def _poisson(design: designs.Design, tol: float) -> _Core:
     result = poisson.fit(design.y, design.X, list(design.factors.values()), design.w, design.offset, tol=tol)
-    mean = np.average(design.y, weights=design.w)
-    null = poisson.log_likelihood(design.y, np.full(len(design.y), mean), design.w)
+    exposure = np.exp(design.offset)
+    null_mean = exposure * (np.sum(design.w * design.y) / np.sum(design.w * exposure))
+    null = poisson.log_likelihood(design.y, null_mean, design.w)
     facts = {
         "pseudo_r2": 1 - result.log_likelihood / null,
         "log_likelihood": result.log_likelihood,
@@ -247,9 +233,7 @@ def _poisson(design: designs.Design, tol: float) -> _Core:
         "tolerance": tol,
         "largest_relative_score": result.score,
     }
-    return _Core(
-        result.beta, result.kept, result.inverse, result.within, design.y - result.mu, result.effects, 1.0, facts
-    )
+    return _Core(result.beta, result.kept, result.root, result.within, design.y - result.mu, result.effects, 1.0, facts)
 
 
 def _linear(design: designs.Design, *, intercept: bool) -> _Core:
@@ -264,7 +248,7 @@ def _linear(design: designs.Design, *, intercept: bool) -> _Core:
     return _Core(
         result.beta,
         result.kept,
-        result.inverse,
+        result.root,
         result.within,
         result.residual,
         result.effects,
@@ -297,51 +281,16 @@ def _events(panel: Panel | None, names: pd.Index) -> dict[str, tuple[str, ...]]:
     return out
 
 
-def _refuse(names: Sequence[str], design: designs.Design, *, separated: bool) -> None:
-    """Refuse collinear regressors, but for those that only the rows left out as separated told apart from the others.
-
-    The coefficient of such a regressor is infinite: it is dropped and listed, as ppmlhdfe does.
-    """
-    if separated:
-        w = design.w
-        factors = list(design.factors.values())
-        state = Layout(factors).weighted(w) if factors else None
-        X = state.residual(design.X, state.effects(design.X)) if state else design.X
-        kept = independent(X, w, weighted_lengths(design.X, w))
-        names = [name for name in names if name in names_of(~kept, design.names)]
-        if not names:
-            return
-    reasons = [f"{name}: {_why(design, name)}" for name in names]
-    raise Collinear(
-        f"{len(names)} regressor(s) cannot be told apart from the others",
-        found="; ".join(reasons),
-        allowed=f"more than {COLLINEAR:.0e} of a column's length left after effects and earlier columns",
-        fix="Remove them, use fewer fixed effects, or pass collinear='drop' to leave them out and list them in facts.",
-    )
-
-
-def _why(design: designs.Design, name: str) -> str:
-    values = design.X[:, design.names.index(name)]
-    if np.ptp(values) == 0:
-        return "constant" if values[0] else "zero everywhere"
-    levels = Factor(np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64), 0)
-    within = [effect for effect, f in design.factors.items() if is_nested(f, levels)]
-    if within:
-        return f"constant within every level of {' and of '.join(within)}"
-    others = [n for n in design.names if n != name]
-    what = [f"the effects {', '.join(design.factors)}"] if design.factors else []
-    what += [f"the regressors {', '.join(others[:8])}"] if others else []
-    return "a combination of " + " and ".join(what)
-
-
-def refit(estimate: Estimate, data: pd.DataFrame | Panel, extra: str, options: Options) -> Estimate:
-    """Estimate the model of ``estimate`` again with one more column of ``data``."""
+def refit(estimate: Estimate, data: pd.DataFrame | Panel, extra: str) -> Estimate:
+    """Estimate the model of ``estimate`` again, with its options and one more column of ``data``."""
+    if not isinstance(estimate.options, Options) or estimate.model not in ("PPML", "OLS"):
+        raise ConfigError("a second fit", found=f"an estimate of {estimate.model}", allowed=("PPML", "OLS"))
     parsed = parse(estimate.formula)
     if extra in parsed.columns:
         raise FormulaError(f"the column {extra!r} is already part of {estimate.formula}")
     left, _, right = estimate.formula.partition(" | ")
     model: Model = "PPML" if estimate.model == "PPML" else "OLS"
-    return fit(model, f"{left} + {extra}" + (f" | {right}" if right else ""), data, options)
+    return fit(model, f"{left} + {extra}" + (f" | {right}" if right else ""), data, estimate.options)
 
 
 __all__ = ["SEPARATION", "Model", "Options", "effect_name", "fit", "refit"]

@@ -83,8 +83,7 @@ class FittedIndex:
                 designs.column(data, atom.name, "the category")
                 continue
             values = designs.numeric(data, atom.name, "the regressor")
-            with np.errstate(divide="ignore", invalid="ignore"):
-                atoms[atom] = np.log(values) if atom.kind == "log" else values
+            atoms[atom] = np.log(np.where(values > 0, values, np.nan)) if atom.kind == "log" else values
         constant = self.formula.intercept and not self.formula.effects
         X, _ = designs.columns_of(self.formula.terms, atoms, data, self.encoding, constant=constant)
         index = X[:, self.kept] @ self.beta

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cyber_trade_econ.errors import ConfigError
-from cyber_trade_econ.report import atomic
+from cyber_trade_econ.report import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -259,7 +259,7 @@ def new(kind: str, name: str, folder: Path) -> list[Path]:
     present = [str(path) for path in files if path.exists()]
     if present:
         raise ConfigError("nothing is overwritten", found=", ".join(present), fix="Choose another name.")
-    return [atomic.write(path, text) for path, text in files.items()]
+    return [write.whole(path, text) for path, text in files.items()]
 
 
 def _files(kind: str, name: str) -> dict[str, str]:

@@ -24,7 +24,8 @@ it.
 """
 EVENTS = """`events/events.csv`: {count} events, one per row, coded by hand by the authors of this package, under its licence.
 The source of each event, and whether it was seen, stands in its own row. `events/codebook.toml` says what each code means and
-when it applies. Rows of confidence `unconfirmed` have no primary source and are not returned unless asked for."""
+when it applies. Rows of confidence `unconfirmed` lack a primary
+source that carries the coded act and pair, and are not returned unless asked for."""
 
 
 def main() -> None:

@@ -1,9 +1,10 @@
 """Do coded cyber measures and incidents go with less bilateral trade? Gravity estimates.
 
-Estimand. The average log difference in goods trade between pairs of economies in the years in which at least one coded
-cyber measure or publicly attributed incident bears on the pair and the same pair's other years, net of everything that is
-common to an exporter's or an importer's year. Goods totals stand in for the products a measure covers, so most of the
-trade counted is not what the measure is about.
+Estimand. The average log difference in goods trade between a pair's years since at least one coded cyber measure or
+publicly attributed incident bears on it and the same pair's other years, net of everything that is common to an exporter's
+or an importer's year. An event counts from its first known date (effective, else adopted, announced, onset or disclosed)
+until it is lifted; warnings and incidents never are. Goods totals stand in for the products a measure covers. The last two
+columns leave out trade between the United States and China, and with it most tariffs and export controls.
 
 What it can mean. A conditional association. Measures are taken, and incidents attributed, between economies whose relations
 change for other reasons too (tariffs, sanctions, war); events overlap within pairs; one coder chose and dated them; and the
@@ -26,7 +27,6 @@ import cyber_trade_econ as cte
 
 ROLES = ("effective", "adopted", "announced", "onset", "disclosed")
 FEWEST_YEARS = 5  # below that, pair effects leave nothing to compare
-
 study = cte.study("01_gravity", needs=("us_census.flows", "baci.flows", "geodist.pairs", "eurepoc.dyads"))
 if study.data == "pulled":
     world, us, events = cte.panel("bilateral_year"), cte.panel("us_year"), cte.incidents("eurepoc")
@@ -40,7 +40,9 @@ else:
     world, us, events = cte.sample("bilateral_year"), cte.sample("us_year"), cte.events()
 
 # %% Exposure: which pair is hit by at least one event, by how many, and by what kind of national action
+rest = world.with_frame(world.frame[~world.frame["pair"].isin(["USA-CHN", "CHN-USA"])])
 world = study.add_panel("world", cte.expose(world, events, on=ROLES, by="published_action"))
+rest = study.add_panel("without USA-CHN", cte.expose(rest, events, on=ROLES, by="published_action"))
 us = study.add_panel("us", cte.expose(us, events, on=ROLES))
 kinds = sorted(c for c in world.frame if c.startswith("cyber_on_"))
 for sentence in world.facts["exposure"]["cyber"]["identification"]:
@@ -50,13 +52,16 @@ for sentence in world.facts["exposure"]["cyber"]["identification"]:
 # %% Estimates
 COVARIATES = "log(dist_km) + contiguity + common_language | exporter^year + importer^year"
 THREE_WAY = "exporter^year + importer^year + pair"
+BY_ACTION = f"trade_musd ~ {' + '.join(kinds)} | {THREE_WAY}"
 estimates = {
     "OLS": cte.ols(f"log(trade_musd) ~ {COVARIATES}", world),
     "PPML": cte.ppml(f"trade_musd ~ {COVARIATES}", world),
     "Any event": cte.ppml(f"trade_musd ~ cyber_on | {THREE_WAY}", world),
-    "Events in force": cte.ppml(f"trade_musd ~ cyber_count | {THREE_WAY}", world),
-    "By action": cte.ppml(f"trade_musd ~ {' + '.join(kinds)} | {THREE_WAY}", world, collinear="drop"),
+    "Number": cte.ppml(f"trade_musd ~ cyber_count | {THREE_WAY}", world),
+    "By action": cte.ppml(BY_ACTION, world, collinear="drop"),
     "US partners": cte.ppml("trade_musd ~ cyber_on | pair + flow^year", us, vcov=cte.cluster("partner")),
+    "Number, no USA-CHN": cte.ppml(f"trade_musd ~ cyber_count | {THREE_WAY}", rest),
+    "By action, no USA-CHN": cte.ppml(BY_ACTION, rest, collinear="drop"),
 }
 
 # %% Table, figure, page
@@ -64,11 +69,12 @@ NAMES = {
     "log(dist_km)": "Distance (log)",
     "contiguity": "Common border",
     "common_language": "Common language",
-    "cyber_on": "Any cyber event in force",
-    "cyber_count": "Number of cyber events in force",
-} | {k: "In force: " + k.removeprefix("cyber_on_").replace("_", " ") for k in kinds}
+    "cyber_on": "Since any cyber event",
+    "cyber_count": "Number of cyber events so far",
+} | {k: "Since: " + k.removeprefix("cyber_on_").replace("_", " ") for k in kinds}
+NAMES["cyber_on_not_an_action"] = "Since: attributed incident"
 study.add_estimates(estimates)
 study.add_table("gravity", cte.table(list(estimates.values()), columns=list(estimates), names=NAMES, title=study.title))
-shown = {k: e for k, e in estimates.items() if k not in ("OLS", "PPML")}
-study.add_figure("gravity", cte.figure(list(shown.values()), labels=list(shown), names=NAMES))
+shown = list(estimates)[2:]
+study.add_figure("gravity", cte.figure([estimates[k] for k in shown], labels=shown, names=NAMES))
 study.save()

@@ -2,8 +2,8 @@
 
 Estimands. (a) Annual trade of pairs of economies: the log difference to the year before the first coded event, net of
 exporter-year, importer-year and pair effects. (b) Monthly trade of the United States by partner: total actual over total
-expected flow less one, around the first event, where the flow is expected from the partner's own level, season and
-trend in the three years before and from shocks that all partners share.
+expected flow less one, around the first event, where the flow is expected from the partner's own level, season and trend
+in the three years before and from shocks that all partners share.
 
 What it can mean. Coefficients before the event show whether the comparison fits: where they move, the later ones cannot be
 read as effects. Under (a) the coefficients mix cohorts with weights that can be negative when effects differ between them.
@@ -44,7 +44,7 @@ else:
 
 # %% Exposure: the period of the first event of each pair; once for all events, once for those that bear on goods
 goods = events[(events["hs_codes"] != "") | (events["record_type"] == "incident")]
-chosen = {"All events": events} | ({"Events that name goods": goods} if len(goods) < len(events) else {})
+chosen = {"All events": events} | ({"Incidents, measures on goods": goods} if len(goods) < len(events) else {})
 worlds = {k: study.add_panel(f"world: {k}", cte.expose(world, e, on=PUBLIC)) for k, e in chosen.items()}
 partners = {k: study.add_panel(f"us: {k}", cte.expose(us, e, on=PUBLIC)) for k, e in chosen.items()}
 
@@ -53,7 +53,7 @@ KEYS = ("trade_musd", "pair")
 annual = {
     k: cte.event_study(p, *KEYS, "year", "cyber_cohort", estimator="twfe", leads=5, lags=4) for k, p in worlds.items()
 }
-abnormal = {"estimator": "abnormal_trade", "leads": 6, "lags": 12, "window": 36, "common": "flow"}
+abnormal = {"estimator": "abnormal_trade", "leads": 6, "lags": 12, "window": 36, "common": "flow", "trend": True}
 by_date = cte.cluster("cyber_cohort")
 monthly = {k: cte.event_study(p, *KEYS, "month", "cyber_cohort", vcov=by_date, **abnormal) for k, p in partners.items()}
 

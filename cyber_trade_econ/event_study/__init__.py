@@ -48,14 +48,16 @@ def event_study(
     leads, lags
         First and last period around the event. Under ``"twfe"`` they stand for everything before and after as well.
     vcov, ssc, tol
-        As in `cyber_trade_econ.ppml`; by default clustered by the unit.
+        As in `cyber_trade_econ.ppml`. By default ``"twfe"`` clusters by the unit and ``"abnormal_trade"`` by the cohort,
+        since events of one date share its shocks; the latter takes one cluster column and no ``ssc``.
     **choices
         For ``"twfe"``: ``ref`` (reference period, -1), ``effects`` (right part of a formula; by default exporter-time,
         importer-time and unit effects, or unit and time effects where the data have no exporter and importer), ``model``
         (``"PPML"`` or ``"OLS"``), ``controls`` (names of regressors).
         For ``"abnormal_trade"``: ``window`` (periods before the event window from which the expected flow is learnt, 36),
         ``common`` (column within whose values the shocks of a period are common; by default all units share them),
-        ``trend`` (whether each treated unit has its own exponential trend, True).
+        ``trend`` (whether each treated unit has its own exponential trend, False: an extrapolated trend is noisy, and the
+        exponential of a noisy slope is too large on average).
 
     Returns
     -------
@@ -64,7 +66,7 @@ def event_study(
 
     Raises
     ------
-    ConfigError, EventError, NotIdentified, FewClusters, and what `cyber_trade_econ.ppml` raises
+    ConfigError, EventError, MissingKey, DuplicateKey, NotIdentified, FewClusters, and what `cyber_trade_econ.ppml` raises
 
     Notes
     -----
@@ -73,7 +75,7 @@ def event_study(
 
     Abnormal trade follows the event-study method of finance (MacKinlay 1997, https://www.jstor.org/stable/2729691) with a
     gravity-type expectation instead of a market model. The expected flow is a Poisson model with effects for unit by calendar
-    month and for period, and own trends, fitted to units without an event and to the learning window of the others. Abnormal
+    month and for period (and own trends), fitted to units without an event and to the learning window of the others. Abnormal
     trade is the total actual over the total expected flow of all events, less one: the Poisson estimate of a common
     proportional change with the expected flow as exposure, which zeros do not upset and in which large flows weigh more.
     Its variance is the jackknife over clusters of events (MacKinnon, Nielsen and Webb 2023, https://doi.org/10.1002/jae.2969)
@@ -84,7 +86,7 @@ def event_study(
     options = Options(vcov=vcov, ssc=ssc, tol=tol)
     known: dict[str, dict[str, Any]] = {
         "twfe": {"ref": -1, "effects": None, "model": "PPML", "controls": ()},
-        "abnormal_trade": {"window": 36, "common": None, "trend": True},
+        "abnormal_trade": {"window": 36, "common": None, "trend": False},
     }
     if estimator not in known:
         raise ConfigError("estimator", found=repr(estimator), allowed=ESTIMATORS)
@@ -92,6 +94,8 @@ def event_study(
     if unknown:
         raise ConfigError(f"choices of {estimator!r}", found=sorted(unknown), allowed=sorted(known[estimator]))
     settings = known[estimator] | choices
+    if ssc is not None and estimator == "abnormal_trade":
+        raise ConfigError("ssc of 'abnormal_trade'", found=repr(ssc), allowed="None: its variance is a jackknife")
     if estimator == "abnormal_trade":
         return abnormal_trade(data, outcome, unit, time, cohort, leads=leads, lags=lags, options=options, **settings)
     if vcov is None:

@@ -10,10 +10,10 @@ import pandas as pd
 
 from cyber_trade_econ.design import column
 from cyber_trade_econ.errors import ConfigError, FewClusters, NotIdentified
-from cyber_trade_econ.event_study.clock import Clock, check_window, term, wind
+from cyber_trade_econ.event_study.clock import Clock, check_window, events_of, term, wind
 from cyber_trade_econ.fit import Options, fit
 from cyber_trade_econ.formula import Atom, Formula, parse
-from cyber_trade_econ.inference.covariance import Cluster
+from cyber_trade_econ.inference.covariance import Cluster, Vcov
 from cyber_trade_econ.records.estimate import Estimate
 from cyber_trade_econ.records.panel import Panel
 
@@ -22,7 +22,23 @@ if TYPE_CHECKING:
 
 _MONTH = "calendar_month"
 _PERIOD = "period"
-FEWEST_PER_SEASON = 2
+FEWEST = {"month": 24, "year": 5}
+"""Periods from which an expected flow can be learnt: two of every calendar month, or five years."""
+
+
+WITHOUT_TREND = (
+    "Reads as the effect of the events only if, without them, trade would have kept the unit's own level and season and "
+    "moved with the shocks common to all units. Units that grow faster or slower than the others break this. "
+)
+WITH_TREND = (
+    "Reads as the effect of the events only if, without them, trade would have kept the unit's own level, season and trend "
+    "and moved with the shocks common to all units. Trends are extrapolated: the error of a slope, which serial correlation "
+    "raises, makes the expected flow too large on average and abnormal trade too small. "
+)
+KNOWN_SHOCKS = (
+    "The common shocks are treated as known: with few units that are never treated, or many events on one date, intervals "
+    "are too short."
+)
 
 
 @dataclass(frozen=True)
@@ -51,17 +67,19 @@ def abnormal_trade(
     check_window(leads, lags, -1)
     frame = data.frame if isinstance(data, Panel) else data
     clock = wind(frame, unit, time, cohort)
-    if window < FEWEST_PER_SEASON * 12 and clock.time_unit == "month":
-        raise ConfigError(
-            "window", found=window, allowed=f"at least {FEWEST_PER_SEASON * 12} months, to learn the season"
-        )
+    fewest = FEWEST[clock.time_unit]
+    if window < fewest:
+        raise ConfigError("window", found=window, allowed=f"at least {fewest} {clock.time_unit}s to learn from")
+    vcov = Cluster((cohort,)) if options.vcov is None else options.vcov
     sides = _windows(clock, leads, lags, window)
     usable, left_out = _usable(frame, unit, outcome, clock, sides, leads + lags + 1, window)
     learn = sides.learn & (usable | ~clock.treated)
     flows = _flows(frame, clock, outcome, unit, learn, usable, common=common, trend=trend, options=options)
-    events = _events(flows, frame, options.vcov, leads, lags)
-    mean, cov, effective = _average(events, options.vcov)
-    groups = len(np.unique(events.group))
+    events = _events(flows, frame, vcov, leads, lags)
+    mean, cov, effective = _average(events, vcov)
+    lost = int(pd.Series(frame[unit].to_numpy()[usable]).nunique()) - len(events.units)
+    if lost:
+        left_out |= {"unit without an expected flow in the whole event window": lost}
     terms = pd.Index([term(h) for h in range(-leads, lags + 1)], name="term")
     facts: dict[str, Any] = {
         "outcome": outcome,
@@ -69,8 +87,9 @@ def abnormal_trade(
         "rows_used": int(flows["learn"].sum() + flows["compare"].sum()),
         "rows_learning": int(flows["learn"].sum()),
         "dropped": left_out,
-        "vcov": str(options.vcov) if options.vcov is not None else f"cluster: {unit}",
-        "clusters": {options.vcov.by[0] if isinstance(options.vcov, Cluster) else unit: groups},
+        "vcov": str(vcov),
+        "clusters": {str(vcov).removeprefix("cluster: "): len(np.unique(events.group))},
+        "never_treated_units": int(frame.loc[learn & ~clock.treated, unit].nunique()),
         "ssc": "jackknife over clusters; t with the effective number of clusters less one",
         "event_time": list(range(-leads, lags + 1)),
         "event_terms": list(terms),
@@ -81,12 +100,9 @@ def abnormal_trade(
         "effective_clusters": effective,
         "effect_unit": "share of the expected flow",
         "time_unit": clock.time_unit,
-        "identification": [
-            "Reads as the effect of the events only if, without them, trade would have gone on with the unit's own level, "
-            "season" + (" and trend" if trend else "") + " and the shocks common to all units."
-        ],
+        "identification": [(WITH_TREND if trend else WITHOUT_TREND) + KNOWN_SHOCKS],
     }
-    ids = data.events.get(cohort, ()) if isinstance(data, Panel) else ()
+    ids = events_of(data, cohort, frame[unit].isin(events.units).to_numpy())
     return Estimate(
         model="abnormal trade",
         formula=flows.attrs["formula"],
@@ -182,14 +198,15 @@ def _flows(
 
 @dataclass(frozen=True)
 class _Events:
-    """Actual and expected flow by event (rows) and event time (columns), and the cluster of each event."""
+    """Actual and expected flow by event (rows) and event time (columns); unit and cluster of each event."""
 
+    units: np.ndarray
     actual: np.ndarray
     expected: np.ndarray
     group: np.ndarray
 
 
-def _events(flows: pd.DataFrame, frame: pd.DataFrame, vcov: Any, leads: int, lags: int) -> _Events:
+def _events(flows: pd.DataFrame, frame: pd.DataFrame, vcov: Vcov, leads: int, lags: int) -> _Events:
     wanted = flows[flows["compare"] & flows["h"].between(-leads, lags)]
     times = range(-leads, lags + 1)
     wide = {
@@ -202,20 +219,18 @@ def _events(flows: pd.DataFrame, frame: pd.DataFrame, vcov: Any, leads: int, lag
             "no expected flow could be formed for any event",
             fix="The periods after the event need units without an event in the same period to learn the common shock from.",
         )
-    if vcov is not None and not (isinstance(vcov, Cluster) and len(vcov.by) == 1):
+    if not (isinstance(vcov, Cluster) and len(vcov.by) == 1):
         raise ConfigError(
-            "vcov of abnormal trade", found=str(vcov), allowed="cte.cluster(one column), by default the unit"
+            "vcov of abnormal trade", found=str(vcov), allowed="cte.cluster(one column), by default the cohort"
         )
-    group = complete.to_numpy()
-    if vcov is not None:
-        values = column(frame, vcov.by[0], "the cluster").to_numpy()
-        of_unit = pd.DataFrame({"unit": flows["unit"].to_numpy(), "group": values}).drop_duplicates("unit")
-        group = of_unit.set_index("unit").loc[complete, "group"].to_numpy()
+    values = column(frame, vcov.by[0], "the cluster").to_numpy()
+    of_unit = pd.DataFrame({"unit": flows["unit"].to_numpy(), "group": values}).drop_duplicates("unit")
+    group = of_unit.set_index("unit").loc[complete, "group"].to_numpy()
     actual, expected = (wide[v].loc[complete].to_numpy() for v in ("actual", "expected"))
-    return _Events(actual, expected, pd.factorize(group)[0])
+    return _Events(complete.to_numpy(), actual, expected, pd.factorize(group)[0])
 
 
-def _average(events: _Events, vcov: Any) -> tuple[np.ndarray, np.ndarray, float]:
+def _average(events: _Events, vcov: Vcov) -> tuple[np.ndarray, np.ndarray, float]:
     """Total actual over total expected flow, less one; its jackknife variance; the effective number of clusters.
 
     Leaving out one cluster of events at a time is honest about clusters of unequal weight, where the sandwich is not.
@@ -224,7 +239,7 @@ def _average(events: _Events, vcov: Any) -> tuple[np.ndarray, np.ndarray, float]
     if groups < 2:
         raise FewClusters(
             "the spread between events needs at least two clusters of events",
-            found=f"{groups} ({vcov or 'by unit'})",
+            found=f"{groups} ({vcov})",
             fix="Study more units, or a single unit by its own time series.",
         )
     actual = np.zeros((groups, events.actual.shape[1]))

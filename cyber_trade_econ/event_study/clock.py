@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from cyber_trade_econ.design import column
-from cyber_trade_econ.errors import ConfigError, EventError, NotIdentified, SchemaError
+from cyber_trade_econ.errors import ConfigError, DuplicateKey, EventError, MissingKey, NotIdentified, SchemaError
 
 if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.factor import Mask
+from cyber_trade_econ.records.panel import Panel
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,14 @@ def wind(frame: pd.DataFrame, unit: str, time: str, cohort: str) -> Clock:
         If time and cohort are of different kinds.
     EventError
         If the cohort changes within a unit.
+    MissingKey, DuplicateKey
+        If a unit or time is missing, or a unit has two rows of one time.
     NotIdentified
         If no unit is treated within the panel, or none is left to compare with.
     """
-    units = pd.factorize(column(frame, unit, "the unit"))[0]
-    period, time_unit = _count(column(frame, time, "the time"), time)
+    _one_row_each(frame, unit, time)
+    units = pd.factorize(frame[unit])[0]
+    period, time_unit = _count(frame[time], time)
     start_values = column(frame, cohort, "the cohort")
     unknown = bool(start_values.isna().all())  # of any type: nothing is treated
     if not unknown and pd.api.types.is_datetime64_any_dtype(start_values.dtype) != (time_unit == "month"):
@@ -92,6 +96,21 @@ def wind(frame: pd.DataFrame, unit: str, time: str, cohort: str) -> Clock:
     return Clock(period, np.where(late, np.nan, event_time), time_unit, early)
 
 
+def _one_row_each(frame: pd.DataFrame, unit: str, time: str) -> None:
+    missing = column(frame, unit, "the unit").isna() | column(frame, time, "the time").isna()
+    if missing.any():
+        raise MissingKey(
+            f"unit {unit!r} or time {time!r} is missing", found=f"{int(missing.sum())} row(s)", fix="Remove these rows."
+        )
+    twice = frame.duplicated([unit, time])
+    if twice.any():
+        raise DuplicateKey(
+            f"more than one row per {unit!r} and {time!r}",
+            found=f"{int(twice.sum())} row(s) too many, e.g. {frame.loc[twice, [unit, time]].head(3).to_dict('records')}",
+            fix="Aggregate, or name a unit that tells them apart.",
+        )
+
+
 def _count(series: pd.Series, name: str) -> tuple[np.ndarray, str]:
     if pd.api.types.is_datetime64_any_dtype(series.dtype):
         months = series.dt.year * 12 + series.dt.month
@@ -112,6 +131,22 @@ def check_window(leads: int, lags: int, ref: int) -> None:
         raise ConfigError("the event window", found=f"leads={leads}, lags={lags}", allowed="leads >= 2 and lags >= 0")
     if not (isinstance(ref, int) and -leads <= ref < 0):
         raise ConfigError("the reference period", found=ref, allowed=f"a whole number from {-leads} to -1")
+
+
+def events_of(data: pd.DataFrame | Panel, cohort: str, used: Mask) -> tuple[str, ...]:
+    """Ids of the events behind the cohorts of the rows ``used``.
+
+    They stand in the column that `cyber_trade_econ.expose` makes beside the cohort, ``{prefix}_first``; a panel without it
+    names all events of its cohort column, a data frame none.
+    """
+    if not isinstance(data, Panel):
+        return ()
+    column = cohort.removesuffix("_cohort") + "_first"
+    if not cohort.endswith("_cohort") or column not in data.frame.columns:
+        return tuple(data.events.get(cohort, ()))
+    joined = data.frame.loc[used, column].drop_duplicates()
+    found = {event for text in joined for event in str(text).split(";")}
+    return tuple(i for i in data.events.get(column, ()) if i in found)
 
 
 def term(event_time: int) -> str:

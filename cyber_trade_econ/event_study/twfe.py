@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cyber_trade_econ.errors import ConfigError, NotIdentified
-from cyber_trade_econ.event_study.clock import Clock, check_window, term, wind
+from cyber_trade_econ.event_study.clock import Clock, check_window, events_of, term, wind
 from cyber_trade_econ.fit import Model, Options, fit
 from cyber_trade_econ.formula import Atom, Formula, parse
 from cyber_trade_econ.records.panel import Panel
@@ -75,7 +75,7 @@ def twfe(
     }
     if clock.early.any():
         facts["dropped"] = {**facts["dropped"], "unit treated in its first period": int(clock.early.sum())}
-    ids = data.events.get(cohort, ()) if isinstance(data, Panel) else ()
+    ids = events_of(data, cohort, used & clock.treated)
     return replace(
         estimate,
         model=f"{estimate.model} event study (TWFE)",

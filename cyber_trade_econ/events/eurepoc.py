@@ -15,6 +15,7 @@ _NEEDED = (
 _CONSTANT = {
     "record_type": "incident",
     "flow": "both",
+    "cyber_ground": "yes",
     "national_action": "incident",
     "published_action": "not_an_action",
     "org_action": "na",
@@ -42,7 +43,7 @@ def from_eurepoc(dyads: pd.DataFrame) -> pd.DataFrame:
     order given. ``onset`` is the start date; its precision is ``day``, and ``year`` for the first of January, which the
     database often uses for a whole year. ``confidence`` is ``partly`` where the database lists an attribution and
     ``unconfirmed`` where it lists none, and never ``confirmed``, since no primary source was read. ``concern`` is not
-    coded there and stays empty.
+    coded there and stays empty; ``cyber_ground`` is ``yes`` throughout.
 
     Rows without one initiating and one receiving country, with both the same, without a start date, or that repeat a
     pair of their incident (the first most intense one stays) are left out and counted by reason in

@@ -28,7 +28,7 @@ def events(
     path
         A CSV file in the layout of the shipped ``data/events/events.csv``, which is read when it is None.
     include_unconfirmed
-        Whether to return also the events for which no primary source was found.
+        Whether to return also the events for which no primary source carries the coded act and pair.
     book
         The coding scheme, that of the package when None.
 

@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("event_id", "title", "record_type", "imposer", "target", "flow"),
     *ROLES,
-    *("companies", "hs_codes", "hs_vintage", "ebops_items", "concern", "national_action", "published_action"),
+    *(
+        "companies",
+        "hs_codes",
+        "hs_vintage",
+        "ebops_items",
+        "concern",
+        "cyber_ground",
+        "national_action",
+        "published_action",
+    ),
     *("org_action", "scenario", "mechanism", "supply_chain_position", "target_basis", "confidence"),
     *("source_citation", "source_date", "source_url", "source_check", "draft_case", "note"),
 )
@@ -181,6 +190,8 @@ def _sources(row: Row, _: Codebook) -> Iterator[Wrong]:
             yield column, "nothing", f"a dated primary source for confidence {row['confidence']}"
     if bool(row["source_citation"]) == (row["source_check"] == "none"):
         yield "source_check", repr(row["source_check"]), "none where no source is cited, and only there"
+    if row["confidence"] == "confirmed" and row["source_check"] == "from_memory":
+        yield "source_check", "'from_memory'", "seen for confidence confirmed"
     if row["source_url"] and not _URL.fullmatch(row["source_url"]):
         yield "source_url", repr(row["source_url"]), "an http or https address, or nothing"
 
@@ -191,8 +202,9 @@ def _kinds(row: Row, _: Codebook) -> Iterator[Wrong]:
     for column, code in (("national_action", "incident"), ("target_basis", "attributed_attacker_and_victim")):
         if (row[column] == code) != incident:
             yield column, repr(row[column]), f"{code} for incidents and only for them"
-    if incident and row["flow"] != "both":
-        yield "flow", repr(row["flow"]), "both for incidents"
+    for column, code in (("flow", "both"), ("cyber_ground", "yes")):
+        if incident and row[column] != code:
+            yield column, repr(row[column]), f"{code} for incidents"
     for role in ("announced", "adopted", "effective", "lifted") if incident else ("onset",):
         if row[role]:
             yield role, repr(row[role]), f"nothing for a record of type {row['record_type']}"

@@ -77,7 +77,8 @@ def expose(
     -------
     The panel with the same rows in the same order and new columns ``{prefix}_on`` (0 or 1), ``{prefix}_count``
     (events in force), ``{prefix}_cohort`` (period of the earliest date of any event that hits the pair within the
-    panel's periods, not shifted by anticipation; null where none does), and by value of ``by``
+    panel's periods, not shifted by anticipation; null where none does), ``{prefix}_first`` (ids of the events with that date,
+    joined by ``;``; empty where there is none), and by value of ``by``
     ``{prefix}_on_{value}`` and ``{prefix}_count_{value}``. ``events`` maps each column to the ids behind it;
     ``facts["exposure"][prefix]`` counts what was used, left out and why, overlaps, and which fixed effects would
     absorb the columns.
@@ -107,7 +108,7 @@ def expose(
         **{name: pd.Series(values).set_axis(panel.frame.index) for name, values in columns.items()}
     )
     exposed = panel.with_frame(frame, events={**panel.events, **behind})
-    numeric = [c for c in columns if c != f"{prefix}_cohort"]
+    numeric = [c for c in columns if c not in (f"{prefix}_cohort", f"{prefix}_first")]
     fact: dict[str, Any] = {
         "kind": kind,
         "on": list(roles),
@@ -180,9 +181,19 @@ def _columns(
         behind |= dict.fromkeys((f"{prefix}_on{suffix}", f"{prefix}_count{suffix}"), tuple(h.event_id for h in group))
         if not suffix:
             columns[f"{prefix}_cohort"] = as_time(cohort, freq)
+            columns[f"{prefix}_first"] = _first_events(len(panel), hits, cohort)
             starts = [h.event_id for h in hits if (cohort[h.pair_rows] == h.first).any()]
-            behind[f"{prefix}_cohort"] = tuple(dict.fromkeys(starts))
+            behind |= dict.fromkeys((f"{prefix}_cohort", f"{prefix}_first"), tuple(dict.fromkeys(starts)))
     return columns, behind
+
+
+def _first_events(rows: int, hits: Sequence[Hit], cohort: np.ndarray) -> np.ndarray:
+    """Name the events whose date is the cohort of their pair, joined by ``;``; empty where there is none."""
+    out = np.full(rows, "", dtype=object)
+    for hit in sorted(hits, key=lambda h: h.event_id):
+        first = hit.pair_rows[cohort[hit.pair_rows] == hit.first]
+        out[first] = [f"{old};{hit.event_id}" if old else hit.event_id for old in out[first]]
+    return out
 
 
 def _overlap(panel: Panel, count: np.ndarray) -> dict[str, Any]:

@@ -37,7 +37,10 @@ class Factor:
         """Sum ``values`` (n,) or (n, k) within levels: (levels,) or (levels, k)."""
         if values.ndim == 1:
             return np.bincount(self.codes, values, self.levels).astype(np.float64, copy=False)
-        return np.column_stack([np.bincount(self.codes, column, self.levels) for column in values.T])
+        out = np.empty((self.levels, values.shape[1]))
+        for k, column in enumerate(values.T):
+            out[:, k] = np.bincount(self.codes, column, self.levels)
+        return out
 
 
 def compact(codes: Codes) -> Factor:

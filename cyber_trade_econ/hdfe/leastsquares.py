@@ -29,13 +29,14 @@ class LeastSquares:
         Coefficients of the columns kept, shape (k,).
     residual
         y - X beta, shape (n,).
-    inverse
-        (X'WX)^-1, shape (k, k).
+    root
+        Matrix R^-1 with R^-1 R^-1' = (X'WX)^-1, shape (k, k). A covariance built on X R^-1 keeps the digits that one built
+        on X'WX loses when columns are nearly collinear.
     """
 
     beta: Array
     residual: Array
-    inverse: Array
+    root: Array
 
 
 def independent(X: Array, w: Array, lengths: Array) -> NDArray[np.bool_]:
@@ -89,7 +90,7 @@ def solve(X: Array, y: Array, w: Array, refine: int = 0) -> LeastSquares:
         beta = beta + linalg.solve_triangular(r, q.T @ (root * exact.astype(np.float64)))
     inverse_r = linalg.solve_triangular(r, np.eye(k)) / scale[:, None]
     beta = beta / scale
-    return LeastSquares(beta, y - X @ beta, inverse_r @ inverse_r.T)
+    return LeastSquares(beta, y - X @ beta, inverse_r)
 
 
 def weighted_lengths(X: Array, w: Array) -> Array:

@@ -26,8 +26,8 @@ class LinearFit:
         Coefficients of the columns kept (k,), and which columns were kept (K,).
     residual
         Outcome less fit, shape (n,).
-    inverse
-        (X'WX)^-1 of the columns kept, net of the effects, shape (k, k).
+    root
+        Root of (X'WX)^-1 of the columns kept, net of the effects, shape (k, k); see `LeastSquares`.
     within
         Kept columns net of the effects, shape (n, k).
     effects
@@ -39,7 +39,7 @@ class LinearFit:
     beta: Array
     kept: Mask
     residual: Array
-    inverse: Array
+    root: Array
     within: Array
     effects: tuple[Array, ...]
     within_total: float
@@ -62,7 +62,7 @@ def fit(y: Array, X: Array, factors: Sequence[Factor], w: Array) -> LinearFit:
         beta=step.beta,
         kept=keep,
         residual=step.residual,
-        inverse=step.inverse,
+        root=step.root,
         within=net[:, :-1],
         effects=tuple(s[:, -1] - s[:, :-1] @ step.beta for s in state),
         within_total=float(np.sum(w * net[:, -1] ** 2)),

@@ -10,7 +10,7 @@ from scipy.special import xlogy
 
 from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe.absorb import Layout
-from cyber_trade_econ.hdfe.leastsquares import independent, solve, weighted_lengths
+from cyber_trade_econ.hdfe.leastsquares import LeastSquares, independent, solve, weighted_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,8 @@ class PoissonFit:
         Which columns of X were kept, shape (K,).
     mu
         Fitted means, shape (n,).
-    inverse
-        Inverse of the information matrix of beta, effects concentrated out, shape (k, k).
+    root
+        Root of the inverse of the information matrix of beta, effects concentrated out, shape (k, k); see `LeastSquares`.
     within
         Kept columns net of the effects at the solution's weights, shape (n, k): score rows are ``within * (y - mu) * w``.
     effects
@@ -50,7 +50,7 @@ class PoissonFit:
     beta: Array
     kept: Mask
     mu: Array
-    inverse: Array
+    root: Array
     within: Array
     effects: tuple[Array, ...]
     deviance: float
@@ -145,7 +145,7 @@ def fit(
         target = working - step.residual + problem.offset
         moved = float(np.sqrt(np.average((target - eta) ** 2, weights=w * mu)))
         if change < tol and moved < np.sqrt(tol) / 1000:
-            return _result(problem, keep, step.beta, net[:, :-1], state, np.exp(target), unit, iteration)
+            return _result(problem, keep, step, net[:, :-1], state, np.exp(target), unit, iteration)
         eta, dev_new = _line_search(problem, eta, target, dev)
         eta = _rescale(problem, eta)
         change, dev = abs(dev - dev_new) / max(abs(dev_new), 0.1), dev_new
@@ -191,7 +191,7 @@ def _line_search(problem: _Problem, eta: Array, target: Array, dev: float) -> tu
 def _result(
     problem: _Problem,
     keep: Mask,
-    beta: Array,
+    step: LeastSquares,
     within: Array,
     state: list[Array],
     mu: Array,
@@ -203,14 +203,13 @@ def _result(
     scores = [np.abs(f.sums(w * (y - mu))) / f.sums(w * y) for f in (problem.layout.factors if problem.layout else ())]
     X = problem.X
     scores.append(np.abs(X.T @ (w * (y - mu))) / np.maximum(np.abs(X).T @ (w * y), 1e-300))
-    information = (within * (w * mu * unit)[:, None]).T @ within
     return PoissonFit(
-        beta=beta,
+        beta=step.beta,
         kept=keep,
         mu=mu * unit,
-        inverse=np.asarray(np.linalg.inv(information) if beta.size else np.empty((0, 0)), dtype=np.float64),
+        root=step.root / np.sqrt(unit),
         within=within,
-        effects=tuple(s[:, -1] - s[:, :-1] @ beta for s in state),
+        effects=tuple(s[:, -1] - s[:, :-1] @ step.beta for s in state),
         deviance=deviance(y, mu, w) * unit,
         log_likelihood=log_likelihood(y * unit, mu * unit, w),
         iterations=iteration - 1,

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, compact
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cyber_trade_econ.hdfe.factor import Array, Factor, Mask
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,3 @@ def _sweep(factors: Sequence[Factor], keep: Mask, y: Array | None) -> int:
                 keep &= ~gone
                 changed = True
     return before - int(keep.sum())
-
-
-def restrict(factors: Sequence[Factor], keep: Mask) -> tuple[Factor, ...]:
-    """Return the factors on the rows kept, with levels numbered anew."""
-    return tuple(compact(f.codes[keep]) for f in factors)

@@ -12,17 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import optimize, sparse
-from scipy.sparse import linalg as sparse_linalg
 
 from cyber_trade_econ.errors import NotConverged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cyber_trade_econ.hdfe.factor import Array, Factor, Mask
-
-DENSE_COLUMNS = 400
-"""Number of columns up to which the null space comes from a singular value decomposition."""
+from cyber_trade_econ.hdfe.absorb import Layout
+from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, compact
 
 _NULL = 1e-10  # singular values below this share of the largest count as zero
 _ZERO = 1e-7  # entries of a combination below this, where the largest is one, count as zero
@@ -50,53 +47,68 @@ def separated(y: Array, X: Array, factors: Sequence[Factor], seed: int = 0) -> M
     out = np.zeros(len(y), dtype=bool)
     if not zero.any() or zero.all():
         return out
-    design = _design(X, factors)
-    z = _combinations(design[~zero], design[zero], seed)
+    z = _combinations(X, factors, zero, seed)
     if z.shape[1]:
         out[np.flatnonzero(zero)[_programme(z)]] = True
     return out
 
 
-def _design(X: Array, factors: Sequence[Factor]) -> sparse.csr_array:
-    n = len(X)
-    rows = np.arange(n + 1)
-    indicators = [sparse.csr_array((np.ones(n), f.codes, rows), shape=(n, f.levels)) for f in factors]
-    blocks = [sparse.csr_array(X), *indicators]
-    design = sparse.hstack(blocks, format="csr")
-    length = np.sqrt(np.asarray(design.multiply(design).sum(axis=0)).reshape(-1))
-    return (design @ sparse.diags_array(1 / np.where(length > 0, length, 1.0))).tocsr()
+def _combinations(X: Array, factors: Sequence[Factor], zero: Mask, seed: int) -> Array:
+    """Return an orthonormal basis, on the zero rows, of the combinations that vanish on the positive rows: (n0, d).
 
-
-def _combinations(positive: sparse.csr_array, zero: sparse.csr_array, seed: int) -> Array:
-    """Return an orthonormal basis, on the zero rows, of the combinations that vanish on the positive rows: (n0, d)."""
-    columns = positive.shape[1]
-    null = _dense_null(positive) if columns <= DENSE_COLUMNS else None
-    if null is not None:
-        return _basis(zero @ null)
+    Those of the regressors are the null space of what the effects leave of them. Those of the effects alone are found by
+    taking from a random assignment of effects its fit on the positive rows: what is left lies in their null space, and in no
+    smaller one, so the first draw that adds nothing ends the search.
+    """
+    scale = np.abs(X).max(axis=0, initial=0.0)
+    X = X / np.where(scale > 0, scale, 1.0)
+    if not factors:
+        return _basis(X[zero] @ _null_space(X[~zero]))
+    effects = _Effects(factors, zero)
+    fitted = effects.fit(X[~zero])
+    null = _null_space(X[~zero] - effects.values(fitted, ~zero))
+    found = _basis(X[zero] @ null - effects.values([e @ null for e in fitted], zero))
     rng = np.random.default_rng(seed)
-    found = np.empty((zero.shape[0], 0))
     while True:
-        # The null-space part of a random direction lies in no smaller subspace, so the first one that adds nothing ends it.
-        direction = rng.standard_normal(columns)
-        fitted, stop, *_ = sparse_linalg.lsmr(
-            positive, positive @ direction, atol=1e-13, btol=1e-13, maxiter=20 * columns
-        )
-        if stop == 7:
-            raise NotConverged(
-                "the separation check did not converge",
-                fix="Drop sparse levels, or pass separation=('fe',) to check the effects alone.",
-            )
+        draw = [rng.standard_normal((f.levels, 1)) for f in factors]
+        rest = [a - b for a, b in zip(draw, effects.fit(effects.values(draw, ~zero)), strict=True)]
         before = found.shape[1]
-        found = _basis(np.column_stack([found, zero @ (direction - fitted)]))
+        found = _basis(np.column_stack([found, effects.values(rest, zero)]))
         if found.shape[1] == before:
             return found
 
 
-def _dense_null(positive: sparse.csr_array) -> Array:
-    r = np.linalg.qr(positive.toarray(), mode="r")
+class _Effects:
+    """Effects of all rows, fitted on the positive rows alone; a level without a positive row has a fit of zero."""
+
+    def __init__(self, factors: Sequence[Factor], zero: Mask) -> None:
+        self.factors = factors
+        self.seen = [np.unique(f.codes[~zero]) for f in factors]
+        layout = Layout([compact(f.codes[~zero]) for f in factors])
+        self.projector = layout.weighted(np.ones(int((~zero).sum())))
+
+    def fit(self, values: Array) -> list[Array]:
+        """Return effects by factor, (levels, k), that fit ``values`` (positive rows, k)."""
+        out = []
+        for factor, seen, effect in zip(self.factors, self.seen, self.projector.effects(values), strict=True):
+            full = np.zeros((factor.levels, values.shape[1]))
+            full[seen] = effect
+            out.append(full)
+        return out
+
+    def values(self, effects: Sequence[Array], rows: Mask) -> Array:
+        """Sum the effects of the rows, (rows, k)."""
+        return np.asarray(np.sum([e[f.codes[rows]] for f, e in zip(self.factors, effects, strict=True)], axis=0))
+
+
+def _null_space(X: Array) -> Array:
+    """Return the directions in which ``X`` (n, k), of entries up to one, vanishes: (k, d)."""
+    k = X.shape[1]
+    if k == 0:
+        return np.empty((0, 0))
+    r = np.linalg.qr(np.vstack([X, np.zeros((k, k))]), mode="r")  # at least k rows, so that all of vt is there
     _, values, vt = np.linalg.svd(r)
-    rank = int((values > _NULL * values.max(initial=0.0)).sum())
-    return np.asarray(vt[rank:].T)
+    return np.asarray(vt[values <= _NULL * np.sqrt(len(X))].T)
 
 
 def _basis(z: Array) -> Array:
@@ -115,13 +127,18 @@ def _programme(z: Array) -> Mask:
     scale = np.abs(z).max()
     rows = sparse.csr_array(z / scale)
     eye = sparse.eye_array(n, format="csr")
-    answer = optimize.linprog(
-        c=np.concatenate([np.zeros(d), -np.ones(n)]),
-        A_ub=sparse.vstack([sparse.hstack([-rows, eye])]).tocsr(),  # s <= z g, 0 <= s <= 1
-        b_ub=np.zeros(n),
-        bounds=[(None, None)] * d + [(0.0, 1.0)] * n,
-        method="highs",
+    for method in ("highs", "highs-ipm", "highs-ds"):  # one of them can stumble over bad scales
+        answer = optimize.linprog(
+            c=np.concatenate([np.zeros(d), -np.ones(n)]),
+            A_ub=sparse.hstack([-rows, eye]).tocsr(),  # s <= z g, 0 <= s <= 1
+            b_ub=np.zeros(n),
+            bounds=[(None, None)] * d + [(0.0, 1.0)] * n,
+            method=method,
+        )
+        if answer.status == 0:
+            return np.asarray(answer.x[d:] > 0.5)  # the cone can be scaled up, so a separated row reaches one
+    raise NotConverged(
+        "the linear programme that looks for separation failed",
+        found=answer.message,
+        fix="Rescale the regressors, or pass separation=('fe',) to check the effects alone.",
     )
-    if answer.status != 0:
-        raise NotConverged(f"the separation programme failed: {answer.message}")
-    return np.asarray(answer.x[d:] > 0.5)  # the cone can be scaled up, so a separated row reaches one

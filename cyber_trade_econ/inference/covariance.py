@@ -192,16 +192,16 @@ def absorbed_df(factors: Sequence[Factor], clusters: Sequence[Factor], rule: Sma
 
 
 def sandwich(
-    inverse: Array, scores: Array, vcov: Vcov, groups: Mapping[str, Factor], rule: SmallSample, k: int, *, sigma2: float
+    root: Array, scores: Array, vcov: Vcov, groups: Mapping[str, Factor], rule: SmallSample, k: int, *, sigma2: float
 ) -> Sandwich:
     """Assemble a covariance.
 
     Parameters
     ----------
-    inverse
-        Inverse of the information matrix (bread), shape (k, k).
+    root
+        Matrix B with BB' the inverse of the information matrix (bread), shape (k, k).
     scores
-        Score of each row, shape (n, k).
+        Score of each row times B, shape (n, k).
     vcov
         What is robust against what.
     groups
@@ -215,17 +215,17 @@ def sandwich(
     """
     n = len(scores)
     if vcov == "iid":
-        return Sandwich(inverse * sigma2, {}, np.inf, {"vcov": "iid", "ssc": rule.name})
+        return Sandwich(root @ root.T * sigma2, {}, np.inf, {"vcov": "iid", "ssc": rule.name})
     notes: dict[str, Any] = {"vcov": str(vcov), "ssc": rule.name}
     if vcov == "hetero":
         factor = n / (n - k) if rule.k_adj else n / (n - 1) if rule.g_adj else 1.0
-        return Sandwich(inverse @ (scores.T @ scores) @ inverse * factor, {}, np.inf, notes | {"ssc_factor": factor})
+        return Sandwich(root @ (scores.T @ scores) @ root.T * factor, {}, np.inf, notes | {"ssc_factor": factor})
     scale = (n - 1) / (n - k) if rule.k_adj else 1.0
     if isinstance(vcov, Dyadic):
         meat, counts = _dyadic_meat(scores, groups[vcov.exporter], groups[vcov.importer], rule)
     else:
         meat, counts = _cluster_meat(scores, [groups[name] for name in vcov.by], vcov.by, rule)
-    matrix, repaired = _positive(inverse @ meat @ inverse * scale)
+    matrix, repaired = _positive(root @ meat @ root.T * scale)
     notes |= {"ssc_factor": scale, "clusters": counts, "vcov_repaired": repaired}
     return Sandwich(matrix, counts, min(counts.values()) - 1, notes)
 

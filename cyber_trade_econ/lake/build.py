@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from cyber_trade_econ.atomic import replacing
 from cyber_trade_econ.errors import SchemaError, StorageError
-from cyber_trade_econ.lake import atomic, catalog
+from cyber_trade_econ.lake import catalog, files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ def is_current(home: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) 
     if not known or any(known[k] != v for k, v in wanted.items()):
         return False
     return all(
-        path.exists() and atomic.sha256(path) == digest
+        path.exists() and files.sha256(path) == digest
         for table in catalog.stored(home, known).values()
         for path, digest in zip(table.paths, table.sha256, strict=True)
     )
@@ -95,7 +95,7 @@ def _written(data: pa.Table, path: Path, source: str) -> str:
             pq.write_table(data.replace_schema_metadata(metadata), temporary, compression="zstd", row_group_size=_ROWS)
         except pa.ArrowException as error:
             raise StorageError(f"{path.name} cannot be written", found=str(error)[:160]) from error
-        return atomic.sha256(temporary)
+        return files.sha256(temporary)
 
 
 def _add(total: dict[str, Any], facts: Mapping[str, Any]) -> None:

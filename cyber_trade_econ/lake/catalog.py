@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from cyber_trade_econ.errors import CorruptFile, NotPulled
-from cyber_trade_econ.lake import atomic
+from cyber_trade_econ.lake import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,13 +51,13 @@ def manifest(folder: Path, source: str) -> dict[str, Any]:
     CorruptFile
         If it cannot be read.
     """
-    found = atomic.read_json(manifest_path(folder, source))
+    found = files.read_json(manifest_path(folder, source))
     return found if found.get("format") == _FORMAT else {}
 
 
 def write_manifest(folder: Path, source: str, content: Mapping[str, Any]) -> None:
     """Write a manifest; from now on its tables are the ones that `load` reads."""
-    atomic.write_json(manifest_path(folder, source), {"format": _FORMAT, **content})
+    files.write_json(manifest_path(folder, source), {"format": _FORMAT, **content})
 
 
 def pulled(home: Path | None = None) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ def verify(path: Path, expected: str) -> None:
     state = (stat.st_size, stat.st_mtime_ns, stat.st_ino, expected)
     if _checked.get(path) == state:
         return
-    digest = atomic.sha256(path)
+    digest = files.sha256(path)
     if digest != expected:
         raise CorruptFile(
             f"{path.name} in the lake was changed or damaged", found=f"sha256 {digest}", allowed=expected, fix=fix

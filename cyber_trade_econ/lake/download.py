@@ -18,7 +18,7 @@ import requests
 
 from cyber_trade_econ.atomic import publish
 from cyber_trade_econ.errors import FetchError, TooBig
-from cyber_trade_econ.lake import answers, atomic, waiting
+from cyber_trade_econ.lake import answers, files, waiting
 from cyber_trade_econ.lake.answers import Again
 
 if TYPE_CHECKING:
@@ -147,13 +147,13 @@ def _attempt(
         validators = _validators(answer)
         if not start:
             part.unlink(missing_ok=True)
-            atomic.write_json(note, {"url": answers.shown(url), **validators})
+            files.write_json(note, {"url": answers.shown(url), **validators})
         size = _receive(answer, part, start, max_bytes, url)
     if stated is not None and size != stated:
         raise Again(f"{size} of {stated} bytes came")
     with part.open("rb") as stream:
         answers.expect_no_page(stream.read(40), target, url, part)
-    digest = atomic.sha256(part)
+    digest = files.sha256(part)
     publish(part, target)
     note.unlink(missing_ok=True)
     return Fetched(True, digest, size, validators, stated is not None)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cyber_trade_econ.errors import ConfigError
-from cyber_trade_econ.lake import atomic, build, catalog, guard, raw
+from cyber_trade_econ.lake import build, catalog, files, guard, raw
 from cyber_trade_econ.lake.download import Policy
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def pull(
     store = raw.Store(source, folder)
     with guard.held(folder, source.name, policy.lock_seconds):
         for room in ("raw", "tables"):
-            atomic.sweep(folder / room / source.name)
+            files.sweep(folder / room / source.name)
         if mirror is not None:
             raws = raw.from_mirror(store, parts, Path(mirror).expanduser())
         elif offline:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +38,7 @@ def load(
         Columns to return, in this order; all by default.
     where
         Either column -> value or values (None for missing), or an SQL condition on the columns. The condition can
-        read the columns of this table and no other file.
+        read the columns of this table and nothing else: further queries and files are refused.
     home
         Folder of the lake.
 
@@ -109,6 +110,7 @@ def _condition(where: Where | None, declared: Mapping[str, str], table: str) -> 
     if isinstance(where, str):
         if not where.strip():
             raise ConfigError("the condition of a load", found=repr(where), fix="Leave it out to load every row.")
+        _one_expression(where)
         return where, {}
     terms, values = ["true"], {}
     for at, (column, wanted) in enumerate(where.items()):
@@ -124,6 +126,20 @@ def _condition(where: Where | None, declared: Mapping[str, str], table: str) -> 
             either.append(f"list_contains(${f'w{at}'}::{_sql_type(declared[column])}[], {_quoted(column)})")
         terms.append(f"({' OR '.join(either) or 'false'})")
     return " AND ".join(terms), values
+
+
+def _one_expression(condition: str) -> None:
+    """Refuse text that is more than one condition, or that asks something of another table."""
+    bare = re.sub(r"'(?:[^']|'')*'", "''", condition)
+    error = "a query inside" if re.search(r"\bselect\b", bare, re.IGNORECASE) else ""
+    try:
+        duckdb.SQLExpression(condition)
+    except duckdb.Error as problem:
+        error = str(problem).splitlines()[0]
+    if error:
+        raise ConfigError(
+            f"the condition {condition!r}", found=error, allowed="one SQL condition on the columns of the table"
+        )
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any
 
 from cyber_trade_econ.errors import HashMismatch, OfflineError, StorageError
-from cyber_trade_econ.lake import answers, atomic, download
+from cyber_trade_econ.lake import answers, download, files
 from cyber_trade_econ.records.source import Part, Raw, Source
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Store:
 
     def lock(self) -> dict[str, dict[str, Any]]:
         """Return the lock: file name -> part, sha256, bytes, from, retrieved and the server's validators."""
-        return atomic.read_json(self.lock_file)
+        return files.read_json(self.lock_file)
 
 
 def from_mirror(store: Store, parts: Sequence[Part], mirror: Path) -> list[Raw]:
@@ -59,12 +59,12 @@ def from_mirror(store: Store, parts: Sequence[Part], mirror: Path) -> list[Raw]:
     lock, kept = store.lock(), {}
     for part in parts:
         for path in _matching(part, folder):
-            digest = atomic.sha256(path)
+            digest = files.sha256(path)
             _expect_declared(part, path.name, digest)
             entry = lock.get(path.name, {})
             target = store.folder / path.name
             if entry.get("sha256") != digest or not _same_bytes(target, entry):
-                if atomic.copy(path, target) != digest:
+                if files.copy(path, target) != digest:
                     raise StorageError(f"{path.name} changed in the mirror while it was copied", fix="Pull again.")
                 entry = {
                     "sha256": digest,
@@ -126,7 +126,7 @@ def from_publisher(store: Store, parts: Sequence[Part], policy: Policy) -> list[
                 **got.validators,
             }
         kept[part.filename] = entry | {"part": part.name}
-        atomic.write_json(store.lock_file, lock | kept)  # what came stays known if a later file fails
+        files.write_json(store.lock_file, lock | kept)  # what came stays known if a later file fails
     return _committed(store, kept)
 
 
@@ -175,14 +175,14 @@ def _same_bytes(path: Path, entry: Mapping[str, Any]) -> bool:
         bool(entry)
         and path.exists()
         and path.stat().st_size == entry["bytes"]
-        and atomic.sha256(path) == entry["sha256"]
+        and files.sha256(path) == entry["sha256"]
     )
 
 
 def _committed(store: Store, kept: dict[str, dict[str, Any]]) -> list[Raw]:
     """Write the lock and delete files that no longer belong to the source."""
     if store.lock() != kept:
-        atomic.write_json(store.lock_file, kept)
+        files.write_json(store.lock_file, kept)
     for path in store.folder.iterdir():
         if path.name not in kept and path != store.lock_file and ".part" not in path.suffixes:
             path.unlink()

@@ -55,6 +55,8 @@ class Estimate:
         Term -> ids of the coded events behind the coefficient.
     sample
         Index labels of the rows used, in their order, as in ``data.loc[est.sample]``.
+    options
+        What the estimator was asked for beside the formula, so that a second fit can be like the first.
     predictor
         Answers `predict` and `fixed_effects`; absent for estimates that do not predict.
     """
@@ -69,6 +71,7 @@ class Estimate:
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sample: pd.Index | None = field(default=None, repr=False, compare=False)
+    options: object = field(default=None, repr=False, compare=False)
     predictor: Predictor | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -34,8 +34,8 @@ _TEX = {
     "\N{NO-BREAK SPACE}": "~",
 }
 _MARKDOWN = re.compile(r"([\\`*_\[\]|$~#!])")
-# Control characters, surrogates and line breaks have no place in a label.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+# Control characters, surrogates, line breaks and marks that turn the direction of writing have no place in a label.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 _FORMULA_START = ("=", "+", "-", "@", "\t", "\r")
 
 

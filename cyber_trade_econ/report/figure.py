@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from cyber_trade_econ.errors import ConfigError
-from cyber_trade_econ.report import atomic, chosen, coefficient_plot, event_plot, theme
+from cyber_trade_econ.report import chosen, coefficient_plot, event_plot, theme, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,8 +61,8 @@ class Figure:
         StorageError
             If a file cannot be written.
         """
-        targets = [(target, atomic.suffix(target, SUFFIXES)) for target in (path, *more)]
-        return [atomic.write(target, self._bytes(suffix, dpi)) for target, suffix in targets]
+        targets = [(target, write.suffix(target, SUFFIXES)) for target in (path, *more)]
+        return [write.whole(target, self._bytes(suffix, dpi)) for target, suffix in targets]
 
     def _bytes(self, suffix: str, dpi: int) -> bytes:
         buffer = io.BytesIO()

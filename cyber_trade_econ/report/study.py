@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from cyber_trade_econ.errors import ConfigError, NotPulled
-from cyber_trade_econ.report import atomic, page, provenance, script
+from cyber_trade_econ.report import page, provenance, script, write
 from cyber_trade_econ.report.table import SUFFIXES, Table
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Study:
         for stem, figure in self.figures.items():
             files += figure.save(folder / f"{stem}.png", folder / f"{stem}.pdf")
         run = json.dumps(provenance.record(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        return [*files, atomic.write(folder / "index.html", page.html(self)), atomic.write(folder / "run.json", run)]
+        return [*files, write.whole(folder / "index.html", page.html(self)), write.whole(folder / "run.json", run)]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cyber_trade_econ.errors import ConfigError
-from cyber_trade_econ.report import atomic, chosen, grid, long, number, render
+from cyber_trade_econ.report import chosen, grid, long, number, render, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +74,7 @@ class Table:
         StorageError
             If the file cannot be written.
         """
-        match atomic.suffix(path, SUFFIXES):
+        match write.suffix(path, SUFFIXES):
             case ".tex":
                 text = self.to_tex()
             case ".html":
@@ -83,7 +83,7 @@ class Table:
                 text = self.to_markdown()
             case _:
                 text = self.to_csv()
-        return atomic.write(path, text)
+        return write.whole(path, text)
 
     def _repr_html_(self) -> str:
         return self.to_html()

@@ -77,6 +77,22 @@ def test_pyfixest(world, model, spec, weights, by):
         np.testing.assert_allclose(mine.se, theirs.se(), rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "spec", ["trade_musd ~ treated + x | exporter + importer", "trade_musd ~ treated + x | exporter"]
+)
+@pytest.mark.parametrize("model", ["ppml", "ols"])
+@pytest.mark.parametrize("vcov", ["iid", "hetero"])
+def test_small_sample_factors_of_fixest(world, model, spec, vcov):
+    """pyfixest counts effects right where none is nested in a cluster; so without clusters its factors can be compared."""
+    pf = pytest.importorskip("pyfixest")
+    mine = (ppml if model == "ppml" else ols)(spec, world, vcov=vcov, ssc="fixest")
+    fit = pf.fepois if model == "ppml" else pf.feols
+    theirs = fit(
+        spec, world, vcov=vcov, ssc=pf.ssc(k_adj=True, k_fixef="full", G_adj=True, G_df="min"), fixef_tol=1e-11
+    )
+    np.testing.assert_allclose(mine.se, theirs.se(), rtol=1e-5)
+
+
 def test_grunfeld_in_statsmodels():
     """Pooled and dummy-variable regressions on the copy of Grunfeld's data that statsmodels ships."""
     api = pytest.importorskip("statsmodels.api")

@@ -1,8 +1,9 @@
 """Simulated worlds with a known answer: bias and coverage.
 
 The bounds are those of the binomial and of the mean at four standard errors, so that a correct estimator fails about once in
-ten thousand seeds; the seeds are fixed. Clustered errors of PPML with three-way effects are known to be too small in small
-panels (Weidner and Zylkin 2021, https://doi.org/10.1016/j.jinteco.2021.103513): their coverage is held to what they deliver.
+ten thousand seeds; the seeds are fixed, and each simulation must itself be precise to 0.03. Clustered errors of PPML with
+three-way effects are known to be too small in small panels (Weidner and Zylkin 2021,
+https://doi.org/10.1016/j.jinteco.2021.103513): their coverage is held to what they deliver.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ DRAWS = 60
 
 def unbiased(estimates, truth):
     spread = np.std(estimates, axis=0, ddof=1) / np.sqrt(len(estimates))
-    return np.abs(np.mean(estimates, axis=0) - truth) < 4 * spread
+    return (np.abs(np.mean(estimates, axis=0) - truth) < 4 * spread) & (spread < 0.03)
 
 
 @pytest.mark.parametrize(("model", "covered"), [("ols", (0.87, 1.0)), ("ppml", (0.75, 0.98))])
@@ -63,9 +64,7 @@ def test_abnormal_trade():
     truth = np.where(np.arange(-6, 7) >= 0, -0.2, 0.0)
     for seed in range(30):
         world = monthly_world(40, 8, effect=-0.2, treated=15, seed=seed)
-        e = event_study(
-            world, "trade_musd", "partner", "month", "cohort", estimator="abnormal_trade", leads=6, lags=6, trend=True
-        )
+        e = event_study(world, "trade_musd", "partner", "month", "cohort", estimator="abnormal_trade", leads=6, lags=6)
         tidy = e.tidy()
         estimates.append(e.coef.to_numpy())
         hits.append((tidy["conf_low"] < truth) & (truth < tidy["conf_high"]))

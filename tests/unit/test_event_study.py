@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cyber_trade_econ.errors import ConfigError, EventError, FewClusters, NotIdentified, SchemaError
+from cyber_trade_econ.errors import (
+    ConfigError,
+    DuplicateKey,
+    EventError,
+    FewClusters,
+    MissingKey,
+    NotIdentified,
+    SchemaError,
+)
 from cyber_trade_econ.event_study import event_study
 from cyber_trade_econ.event_study.abnormal_trade import _average, _Events
 from cyber_trade_econ.gravity.ppml import ppml
@@ -79,7 +87,9 @@ def test_units_without_a_before_are_left_out_and_counted(world):
 def test_cohorts_after_the_panel_are_not_yet_treated(world):
     late = world.assign(cohort=world["cohort"].mask(world["cohort"] > 2007, 2050))
     never = world.assign(cohort=world["cohort"].mask(world["cohort"] > 2007))
-    np.testing.assert_allclose(event_study(late, *ANNUAL).coef, event_study(never, *ANNUAL).coef, rtol=1e-12)
+    a, b = event_study(late, *ANNUAL), event_study(never, *ANNUAL)
+    np.testing.assert_allclose(a.coef, b.coef, rtol=1e-12)
+    assert a.facts["treated_units"] == b.facts["treated_units"] != event_study(world, *ANNUAL).facts["treated_units"]
 
 
 def test_zero_means_never_treated(world):
@@ -98,7 +108,7 @@ def test_zero_means_never_treated(world):
         ({"cohort": pd.NA}, {}, NotIdentified, "no unit is first treated"),
         ({"cohort": 1990}, {}, NotIdentified, "no unit is first treated"),
         ({"cohort": pd.Timestamp("2004-01-01")}, {}, SchemaError, "different kinds"),
-        ({"year": 2000.5}, {}, SchemaError, "fractions"),
+        ({"year": lambda f: f["year"] + 0.5}, {}, SchemaError, "fractions"),
     ],
 )
 def test_refusals(world, change, choices, error, says):
@@ -118,9 +128,18 @@ def test_events_behind_the_coefficients(world):
     assert event_study(panel, *ANNUAL).events["event_time::0"] == ("e1", "e2")
 
 
+def test_only_events_of_the_units_used_are_named(world):
+    first = world["cohort"].map(lambda c: f"e{c}", na_action="ignore").fillna("")
+    frame = world.assign(hit_cohort=world["cohort"].mask(world["cohort"] == 2002, 1990), hit_first=first)
+    ids = tuple(sorted(set(first) - {""}))
+    panel = Panel(frame, "pair", "year", events={"hit_cohort": ids, "hit_first": ids})
+    e = event_study(panel, "trade_musd", "pair", "year", "hit_cohort")
+    assert set(e.events["event_time::0"]) == set(ids) - {"e2002"}  # those pairs are treated before the panel begins
+
+
 def test_abnormal_trade_without_noise_is_the_effect():
     world = monthly_world(12, 8, treated=5, effect=-0.3, noise=1e-9, seed=1)
-    e = event_study(world, *MONTHLY, estimator="abnormal_trade", leads=6, lags=12)
+    e = event_study(world, *MONTHLY, estimator="abnormal_trade", leads=6, lags=12, trend=True)
     truth = np.where(np.arange(-6, 13) >= 0, -0.3, 0.0)
     # Units without an event have trends of their own, which the common shock of a period can only average over.
     np.testing.assert_allclose(e.coef, truth, atol=0.02)
@@ -140,10 +159,29 @@ def test_abnormal_trade_counts_units_it_cannot_use(months):
     assert whole.facts["dropped"] == {}
 
 
+def test_events_without_a_common_shock_to_learn_are_counted():
+    """Where nearly all units are treated, late events have nobody left to learn the period's shock from."""
+    world = monthly_world(30, 10, treated=10, seed=3)
+    treated = world.dropna(subset=["cohort"])
+    e = event_study(treated, *MONTHLY, estimator="abnormal_trade", leads=3, lags=6)
+    lost = e.facts["dropped"]["unit without an expected flow in the whole event window"]
+    assert lost + e.facts["treated_units"][0] == 10
+    assert e.facts["never_treated_units"] == 0
+    whole = event_study(world, *MONTHLY, estimator="abnormal_trade", leads=3, lags=6)
+    assert whole.facts["dropped"] == {}
+    assert whole.facts["never_treated_units"] == 20
+
+
 def test_abnormal_trade_refuses_what_it_cannot_do(months):
     study = {"estimator": "abnormal_trade", "leads": 6, "lags": 6}
     with pytest.raises(ConfigError, match="at least 24 months"):
         event_study(months, *MONTHLY, **study, window=12)
+    with pytest.raises(ConfigError, match="jackknife"):
+        event_study(months, *MONTHLY, **study, ssc="stata")
+    with pytest.raises(DuplicateKey, match="too many"):
+        event_study(pd.concat([months, months.iloc[[5]]]), *MONTHLY, **study)
+    with pytest.raises(MissingKey, match="1 row"):
+        event_study(months.assign(partner=months["partner"].mask(months.index == 5)), *MONTHLY, **study)
     with pytest.raises(ConfigError, match="one column"):
         event_study(months, *MONTHLY, **study, vcov="hetero")
     with pytest.raises(FewClusters, match="at least two clusters"):
@@ -157,11 +195,11 @@ def test_the_variance_is_the_jackknife_over_clusters():
     rng = np.random.default_rng(0)
     expected, group = rng.uniform(1, 5, (6, 3)), np.array([0, 0, 1, 2, 3, 3])
     actual = expected * rng.uniform(0.5, 1.5, (6, 3))
-    mean, cov, effective = _average(_Events(actual, expected, group), None)
+    mean, cov, effective = _average(_Events(np.arange(6), actual, expected, group), cluster("unit"))
     every = actual.sum(axis=0) / expected.sum(axis=0)
     left_out = [actual[group != g].sum(axis=0) / expected[group != g].sum(axis=0) for g in range(4)]
     np.testing.assert_allclose(mean, every - 1)
     np.testing.assert_allclose(np.diag(cov), 3 / 4 * ((np.array(left_out) - every) ** 2).sum(axis=0))
     assert 1 < effective < 4
-    equal = _Events(np.ones((4, 3)), np.ones((4, 3)), np.arange(4))
-    assert _average(equal, None)[2] == pytest.approx(4.0)
+    equal = _Events(np.arange(4), np.ones((4, 3)), np.ones((4, 3)), np.arange(4))
+    assert _average(equal, cluster("unit"))[2] == pytest.approx(4.0)

@@ -28,7 +28,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 def test_codebook_is_frozen():
     book = codebook()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        book.version = "2"  # type: ignore[misc]
+        book.version = "3"  # type: ignore[misc]
     with pytest.raises(TypeError):
         book.published["tariff"] = "do_nothing"  # type: ignore[index]
     with pytest.raises(TypeError):
@@ -78,8 +78,8 @@ def test_file_that_follows_another_table_is_refused(tmp_path: Path):
         ('tariff = "amplify_the_conflict"\n', "", r"missing \['tariff'\]"),
         ('tariff = "amplify_the_conflict"\n', 'tariff = "shout"\n', "shout"),
         ('tariff = "amplify_the_conflict"\n', 'tariff = "amplify_the_conflict"\nquota = "do_nothing"\n', "quota"),
-        ('version = "1"', "version = ", "TOMLDecodeError"),
-        ('version = "1"\n', "", "KeyError"),
+        ('version = "2"', "version = ", "TOMLDecodeError"),
+        ('version = "2"\n', "", "KeyError"),
         ('meaning = "What kind of thing happened."\n', "", "KeyError"),
         ("[fields.national_action]\n", "[fields.renamed]\n", "KeyError"),
     ],

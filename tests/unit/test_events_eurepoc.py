@@ -62,6 +62,7 @@ def test_schema_is_that_of_the_coded_events(dyads: pd.DataFrame):
     assert (frame.dtypes[coded.columns] == coded.dtypes).all()
     joined = pd.concat([coded, frame], ignore_index=True)
     assert joined["event_id"].is_unique
+    assert set(frame["cyber_ground"]) == {"yes"}
     book = codebook()
     empty = {"concern", "hs_vintage", "ebops_items"}
     for name in set(book.fields) - empty:

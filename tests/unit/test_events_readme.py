@@ -30,6 +30,7 @@ def counts(frame: pd.DataFrame) -> str:
         f"- events: {len(frame)} ({listed(Counter(frame['record_type']))}); in the default set {default}",
         f"- confidence: {listed(Counter(frame['confidence']))}",
         f"- source check: {listed(Counter(frame['source_check']))}",
+        f"- cyber ground: {listed(Counter(frame['cyber_ground']))}",
         f"- year of the first date: {', '.join(f'{y} {n}' for y, n in sorted(years.items()))}",
         f"- national action: {listed(Counter(frame['national_action']))}",
         f"- published action: {listed(Counter(frame['published_action']))}",

@@ -28,6 +28,7 @@ MEASURE = dict.fromkeys(COLUMNS, "") | {
     "hs_vintage": "HS2017",
     "ebops_items": "SI1;SI2",
     "concern": "military;economic",
+    "cyber_ground": "partly",
     "national_action": "import_ban",
     "published_action": "develop_import_trade_barriers",
     "org_action": "defy",
@@ -47,6 +48,7 @@ INCIDENT = MEASURE | {
     "imposer": "CHN",
     "target": "DEU;FRA",
     "flow": "both",
+    "cyber_ground": "yes",
     "announced": "",
     "adopted": "",
     "effective": "",
@@ -82,6 +84,9 @@ def test_positive_control():
         "source_check": "none",
     }
     assert found(MEASURE | bare) == set()
+    assert found(MEASURE | {"confidence": "unconfirmed"}) == set()  # a source that does not carry the act
+    assert found(MEASURE | {"confidence": "partly", "source_check": "from_memory"}) == set()
+    assert all(found(MEASURE | {"cyber_ground": code}) == set() for code in ("yes", "partly", "no"))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +108,9 @@ def test_positive_control():
         ({"concern": "military;fiscal"}, "concern"),
         ({"concern": "military;military"}, "concern"),
         ({"concern": ""}, "concern"),
+        ({"cyber_ground": ""}, "cyber_ground"),
+        ({"cyber_ground": "maybe"}, "cyber_ground"),
+        ({"cyber_ground": "yes;no"}, "cyber_ground"),
         ({"flow": "Imports"}, "flow"),
         ({"scenario": "geopolitical;na"}, "scenario"),
         ({"ebops_items": "SI1, SI2"}, "ebops_items"),
@@ -142,6 +150,7 @@ def test_positive_control():
         ({"source_citation": ""}, "source_citation"),
         ({"source_date": ""}, "source_date"),
         ({"source_check": "none"}, "source_check"),
+        ({"source_check": "from_memory"}, "source_check"),
         ({"source_url": "example.org"}, "source_url"),
         ({"confidence": "partly", "source_citation": "", "source_check": "none"}, "source_citation"),
         # kinds
@@ -159,6 +168,7 @@ def test_each_error_is_found_where_it_is(change: dict[str, str], column: str):
     ("change", "column"),
     [
         ({"flow": "imports"}, "flow"),
+        ({"cyber_ground": "partly"}, "cyber_ground"),
         ({"effective": "2020-05-01"}, "effective"),
         ({"disclosed": "2019-12-31"}, "disclosed"),
         ({"national_action": "sanction"}, "national_action"),

@@ -281,7 +281,7 @@ def test_two_exposures_live_side_by_side_and_names_are_not_overwritten():
     once = expose(yearly(), coded({"effective": "2018-05-01"}))
     twice = expose(once, coded({"effective": "2019-05-01", "target": "DEU"}), prefix="other")
     assert set(twice.facts["exposure"]) == {"cyber", "other"}
-    assert set(twice.events) == {f"{p}_{c}" for p in ("cyber", "other") for c in ("on", "count", "cohort")}
+    assert set(twice.events) == {f"{p}_{c}" for p in ("cyber", "other") for c in ("on", "count", "cohort", "first")}
     with pytest.raises(ConfigError, match="cyber_on"):
         expose(once, coded({"effective": "2018-05-01"}))
 

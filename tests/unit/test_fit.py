@@ -133,6 +133,8 @@ def test_separation_is_found_counted_or_refused():
     np.testing.assert_allclose(e.coef["z"], ppml("y ~ z", frame.iloc[2:]).coef["z"], rtol=1e-9)
     with pytest.raises(SeparationError, match="does not exist"):
         ppml("y ~ z + x", frame, separation="error")
+    for alone in ("simplex", "relu"):  # two names of one check
+        assert ppml("y ~ z + x", frame, separation=(alone,)).facts["dropped"] == e.facts["dropped"]
     assert ppml("y ~ z", frame, separation="error").nobs == 8  # control
 
 
@@ -194,11 +196,16 @@ def test_offset_moves_a_known_coefficient(world):
 
 def test_a_panel_brings_its_cluster_sources_and_events(world):
     panel = Panel(
-        world, "pair", "year", sources={"simulation": {"version": "1"}}, events={"treated": ("e1", "e2")}, name="world"
+        world,
+        "pair",
+        "year",
+        sources={"simulation": {"version": "1"}},
+        events={"treated": ("e1", "e2"), "x": ("e3",), "size": ("e4",)},
+        name="world",
     )
-    e = ppml(THREE_WAY, panel)
+    e = ppml(THREE_WAY.replace("treated", "treated + treated:x"), panel)
     assert e.facts["vcov"] == "cluster: pair"
-    assert e.events == {"treated": ("e1", "e2")}
+    assert e.events == {"treated": ("e1", "e2"), "treated:x": ("e1", "e2", "e3")}
     assert e.sources == {"simulation": {"version": "1"}}
     assert ppml("trade_musd ~ x", world).facts["vcov"] == "hetero"
 
@@ -240,6 +247,8 @@ def test_wald_on_one_term_is_the_square_of_its_statistic(world):
 
 def test_dyadic_equals_the_double_sum():
     world = gravity_world(6, 4, seed=3)
+    home = world.iloc[:12].assign(importer=world["exporter"].iloc[:12], pair="home", trade_musd=np.arange(1, 13))
+    world = pd.concat([world, home], ignore_index=True)
     e = ols("log(trade_musd) ~ treated", world, vcov=dyadic("exporter", "importer"), ssc="none")
     X = np.column_stack([np.ones(len(world)), world["treated"]])
     u = np.log(world["trade_musd"]) - X @ e.coef.to_numpy()
@@ -247,3 +256,76 @@ def test_dyadic_equals_the_double_sum():
     meat = sum(np.outer(X[a], X[b]) * u[a] * u[b] for a in range(len(u)) for b in range(len(u)) if ends[a] & ends[b])
     bread = np.linalg.inv(X.T @ X)
     np.testing.assert_allclose(e.vcov, bread @ meat @ bread, rtol=1e-9)
+
+
+def test_dyadic_is_the_same_when_a_row_is_dropped_on_the_way():
+    """Economies that only export, and a singleton that leaves: codes of the two sides must go on matching."""
+    world = gravity_world(8, 4, seed=5)
+    world = world[world["importer"] != "C00"].assign(group=lambda f: f["year"] % 2)
+    alone = pd.concat([world.iloc[[0]].assign(group=9), world], ignore_index=True)
+    left = ols("log(trade_musd) ~ treated | group", world, vcov=dyadic("exporter", "importer"))
+    right = ols("log(trade_musd) ~ treated | group", alone, vcov=dyadic("exporter", "importer"))
+    assert right.facts["dropped"] == {"singleton": 1}
+    np.testing.assert_allclose(right.se, left.se, rtol=1e-10)
+
+
+@pytest.mark.parametrize("vcov", ["hetero", "iid"])
+@pytest.mark.parametrize("shift", [1e4, 1e8])
+def test_a_regressor_far_from_zero_costs_no_digits(world, vcov, shift):
+    far = world.assign(x=world["x"] + shift)
+    for fit, left in ((ols, "log(trade_musd)"), (ppml, "trade_musd")):
+        near, away = fit(f"{left} ~ x", world, vcov=vcov), fit(f"{left} ~ x", far, vcov=vcov)
+        # Adding 1e8 rounds x itself to eight digits.
+        np.testing.assert_allclose([away.coef["x"], away.se["x"]], [near.coef["x"], near.se["x"]], rtol=1e-6)
+
+
+def test_nearly_collinear_regressors_keep_their_errors(world):
+    noise = np.random.default_rng(3).normal(size=len(world))
+    for e in (1e-3, 1e-6):
+        frame = world.assign(q=world["x"] + e * noise, z=noise)
+        close = ppml("trade_musd ~ x + q | exporter", frame)
+        apart = ppml("trade_musd ~ x + z | exporter", frame)  # the same model, q = x + e z
+        np.testing.assert_allclose(close.se["q"] * e, apart.se["z"], rtol=1e-6)
+
+
+def test_indicators_in_products_alone_keep_every_category():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": np.repeat(["a", "b", "c"], 200), "x": rng.normal(size=600), "h": np.arange(600) % 4})
+    frame["y"] = frame["g"].map({"a": 1.0, "b": 2.0, "c": 3.0}) * frame["x"]
+    slopes = ols("y ~ i(g):x | h", frame)
+    np.testing.assert_allclose(slopes.coef[["g::a:x", "g::b:x", "g::c:x"]], [1, 2, 3], atol=1e-10)
+    assert list(ols("y ~ x + i(g):x", frame).coef.index) == ["Intercept", "x", "g::b:x", "g::c:x"]
+    both = ols("y ~ i(g, ref='a') + i(g, ref='b'):x", frame)
+    assert list(both.coef.index) == ["Intercept", "g::b", "g::c", "g::a:x", "g::c:x"]
+
+
+def test_predictions_are_missing_where_nothing_was_estimated(world):
+    frame = world.assign(size_class=np.where(np.arange(len(world)) % 2, "small", "large"), size=world["size"] + 1)
+    e = ppml("trade_musd ~ i(size_class) + log(size)", frame)
+    new = frame.iloc[:4].assign(size_class=["small", "huge", None, "large"], size=[2.0, 2.0, 2.0, 0.0])
+    assert e.predict(new).isna().tolist() == [False, True, True, True]
+
+
+def test_reset_uses_the_options_of_the_estimate(world):
+    frame = world.assign(known=0.5 * world["x"])
+    asked = {"vcov": cluster("pair"), "weights": "size", "offset": "known"}
+    spec = "trade_musd ~ treated + x | exporter"
+    e = ppml(spec, frame, **asked)
+    index = e.predict(frame, "link")
+    by_hand = ppml(spec.replace("+ x |", "+ x + square |"), frame.assign(square=(index - index.mean()) ** 2), **asked)
+    np.testing.assert_allclose(reset(e, frame).p_value, by_hand.tidy().set_index("term").loc["square", "p_value"])
+
+
+def test_components_count_the_exact_rank(world):
+    spec = "log(trade_musd) ~ treated | exporter^year + importer^year"
+    simple, exact = ols(spec, world, vcov="iid"), ols(spec, world, vcov="iid", ssc=ssc(redundant="components"))
+    dummies = [pd.get_dummies(world[a] + world["year"].astype(str), dtype=float) for a in ("exporter", "importer")]
+    rank = np.linalg.matrix_rank(np.column_stack([world["treated"], *dummies]))
+    assert exact.facts["k"] == rank
+    assert simple.facts["k"] == 1 + 60 + 60 - 1  # one redundant level per further set, as in R's fixest
+
+
+def test_pseudo_r2_of_an_exposure_alone_is_zero(world):
+    frame = world.assign(known=world["x"], trade_musd=np.exp(world["x"]) * 3)
+    noisy = frame.assign(trade_musd=frame["trade_musd"] * world["size"])
+    assert abs(ppml("trade_musd ~ 1", noisy, offset="known").facts["pseudo_r2"]) < 1e-10

@@ -8,7 +8,7 @@ from cyber_trade_econ.atomic import replacing
 from cyber_trade_econ.errors import ConfigError
 
 
-def write(target: Path | str, content: bytes | str) -> Path:
+def whole(target: Path | str, content: bytes | str) -> Path:
     r"""Write ``content`` to ``target`` through a temporary file beside it, creating the folder.
 
     Parameters

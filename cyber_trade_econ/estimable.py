@@ -1,0 +1,91 @@
+"""Whether a model can be estimated as asked; each refusal says what was found and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cyber_trade_econ.errors import BadOutcome, Collinear, EmptySample
+from cyber_trade_econ.hdfe.absorb import Layout
+from cyber_trade_econ.hdfe.factor import Array, Factor, is_nested
+from cyber_trade_econ.hdfe.leastsquares import COLLINEAR, independent, names_of, weighted_lengths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyber_trade_econ import design as designs
+    from cyber_trade_econ.formula import Formula
+
+
+def counts(y: Array, name: str) -> None:
+    """Refuse a Poisson outcome that is negative somewhere or zero everywhere."""
+    if (y < 0).any():
+        raise BadOutcome(
+            f"the outcome {name!r} of a Poisson model is negative",
+            found=f"{int((y < 0).sum())} row(s), smallest {y.min():g}",
+            fix="Trade values are not negative; correct or remove these rows.",
+        )
+    if not (y > 0).any():
+        raise BadOutcome(
+            f"the outcome {name!r} is zero in every row of the sample",
+            found=f"{len(y)} rows",
+            fix="There is nothing to explain; check the filter and the join that brought the outcome in.",
+        )
+
+
+def rows(design: designs.Design, formula: Formula) -> None:
+    """Refuse a sample with no more rows than coefficients."""
+    if len(design.y) <= design.X.shape[1]:
+        raise EmptySample(
+            f"too few rows to estimate {formula}",
+            found=f"{len(design.y)} row(s), {design.X.shape[1]} coefficient(s); left out: {dict(design.dropped) or 'none'}",
+            fix="Use more data or fewer terms.",
+        )
+
+
+def degrees_of_freedom(n: int, k: int, formula: Formula) -> None:
+    """Refuse a sample that the parameters, effects included, use up."""
+    if n <= k:
+        raise EmptySample(
+            f"no degree of freedom is left to estimate {formula}",
+            found=f"{n} rows for {k} parameters, fixed effects included",
+            fix="Use fewer or coarser fixed effects.",
+        )
+
+
+def refuse_collinear(names: Sequence[str], design: designs.Design, *, separated: bool) -> None:
+    """Refuse collinear regressors, but for those that only the rows left out as separated told apart from the others.
+
+    The coefficient of such a regressor is infinite: it is dropped and listed, as ppmlhdfe does.
+    """
+    if separated:
+        w = design.w
+        factors = list(design.factors.values())
+        state = Layout(factors).weighted(w) if factors else None
+        X = state.residual(design.X, state.effects(design.X)) if state else design.X
+        kept = independent(X, w, weighted_lengths(design.X, w))
+        names = [name for name in names if name in names_of(~kept, design.names)]
+        if not names:
+            return
+    reasons = [f"{name}: {_why(design, name)}" for name in names]
+    raise Collinear(
+        f"{len(names)} regressor(s) cannot be told apart from the others",
+        found="; ".join(reasons),
+        allowed=f"more than {COLLINEAR:.0e} of a column's length left after effects and earlier columns",
+        fix="Remove them, use fewer fixed effects, or pass collinear='drop' to leave them out and list them in facts.",
+    )
+
+
+def _why(design: designs.Design, name: str) -> str:
+    values = design.X[:, design.names.index(name)]
+    if np.ptp(values) == 0:
+        return "constant" if values[0] else "zero everywhere"
+    levels = Factor(np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64), 0)
+    within = [effect for effect, f in design.factors.items() if is_nested(f, levels)]
+    if within:
+        return f"constant within every level of {' and of '.join(within)}"
+    others = [n for n in design.names if n != name]
+    what = [f"the effects {', '.join(design.factors)}"] if design.factors else []
+    what += [f"the regressors {', '.join(others[:8])}"] if others else []
+    return "a combination of " + " and ".join(what)
