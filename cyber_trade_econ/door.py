@@ -102,4 +102,6 @@ def incidents(name: str = "eurepoc") -> pd.DataFrame:
     if name not in _CROSSWALKS:
         raise UnknownName("an incident database", found=repr(name), allowed=sorted(_CROSSWALKS))
     table, crosswalk = _CROSSWALKS[name]
-    return crosswalk(lake.load(table))
+    out = crosswalk(lake.load(table))
+    out.attrs["sources"] = {name: lake.provenance(name)}
+    return out

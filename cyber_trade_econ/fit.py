@@ -83,7 +83,7 @@ class _Core:
 
 def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, options: Options) -> Estimate:
     """Estimate a model; see `cyber_trade_econ.ppml` and `cyber_trade_econ.ols` for the arguments."""
-    parsed = parse(formula) if isinstance(formula, str) else formula
+    parsed = formula if isinstance(formula, Formula) else parse(formula)
     panel = data if isinstance(data, Panel) else None
     frame = data.frame if isinstance(data, Panel) else data
     vcov = _vcov(options.vcov, panel, model)

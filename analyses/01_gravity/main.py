@@ -3,8 +3,8 @@
 Estimand. The average log difference in goods trade between a pair's years since at least one coded cyber measure or
 publicly attributed incident bears on it and the same pair's other years, net of everything that is common to an exporter's
 or an importer's year. An event counts from its first known date (effective, else adopted, announced, onset or disclosed)
-until it is lifted; warnings and incidents never are. Goods totals stand in for the products a measure covers. The last two
-columns leave out trade between the United States and China, and with it most tariffs and export controls.
+until it is lifted; warnings and incidents never are. Goods totals stand in for the products a measure covers. Columns
+marked so leave out trade between the United States and China, and with it most tariffs and export controls.
 
 What it can mean. A conditional association. Measures are taken, and incidents attributed, between economies whose relations
 change for other reasons too (tariffs, sanctions, war); events overlap within pairs; one coder chose and dated them; and the
@@ -26,24 +26,20 @@ References
 import cyber_trade_econ as cte
 
 ROLES = ("effective", "adopted", "announced", "onset", "disclosed")
-FEWEST_YEARS = 5  # below that, pair effects leave nothing to compare
 study = cte.study("01_gravity", needs=("us_census.flows", "baci.flows", "geodist.pairs", "eurepoc.dyads"))
-if study.data == "pulled":
-    world, us, events = cte.panel("bilateral_year"), cte.panel("us_year"), cte.incidents("eurepoc")
-    years = world.frame["year"].nunique()
-    if years < FEWEST_YEARS:
-        world = cte.sample("bilateral_year")
-        study.say(
-            f"baci.flows holds {years} year(s), too few for pair effects: pairs of economies come from the sample"
-        )
-else:
-    world, us, events = cte.sample("bilateral_year"), cte.sample("us_year"), cte.events()
+pulled = study.data == "pulled"
+plain = world = cte.panel("bilateral_year") if pulled else cte.sample("bilateral_year")
+us, events = (cte.panel("us_year"), cte.incidents("eurepoc")) if pulled else (cte.sample("us_year"), cte.events())
+if plain.frame["year"].nunique() < 5:  # too few for pair effects to leave anything to compare
+    world = cte.sample("bilateral_year")
+    study.warn("baci.flows holds fewer than five years: columns with pair effects use the shipped sample.")
 
 # %% Exposure: which pair is hit by at least one event, by how many, and by what kind of national action
 rest = world.with_frame(world.frame[~world.frame["pair"].isin(["USA-CHN", "CHN-USA"])])
 world = study.add_panel("world", cte.expose(world, events, on=ROLES, by="published_action"))
 rest = study.add_panel("without USA-CHN", cte.expose(rest, events, on=ROLES, by="published_action"))
 us = study.add_panel("us", cte.expose(us, events, on=ROLES))
+study.add_panel("columns OLS and PPML", plain)
 kinds = sorted(c for c in world.frame if c.startswith("cyber_on_"))
 for sentence in world.facts["exposure"]["cyber"]["identification"]:
     if sentence.partition(":")[0] in ("cyber_on", "cyber_count", *kinds):
@@ -54,15 +50,16 @@ COVARIATES = "log(dist_km) + contiguity + common_language | exporter^year + impo
 THREE_WAY = "exporter^year + importer^year + pair"
 BY_ACTION = f"trade_musd ~ {' + '.join(kinds)} | {THREE_WAY}"
 estimates = {
-    "OLS": cte.ols(f"log(trade_musd) ~ {COVARIATES}", world),
-    "PPML": cte.ppml(f"trade_musd ~ {COVARIATES}", world),
+    "OLS": cte.ols(f"log(trade_musd) ~ {COVARIATES}", plain),
+    "PPML": cte.ppml(f"trade_musd ~ {COVARIATES}", plain),
     "Any event": cte.ppml(f"trade_musd ~ cyber_on | {THREE_WAY}", world),
     "Number": cte.ppml(f"trade_musd ~ cyber_count | {THREE_WAY}", world),
-    "By action": cte.ppml(BY_ACTION, world, collinear="drop"),
     "US partners": cte.ppml("trade_musd ~ cyber_on | pair + flow^year", us, vcov=cte.cluster("partner")),
     "Number, no USA-CHN": cte.ppml(f"trade_musd ~ cyber_count | {THREE_WAY}", rest),
-    "By action, no USA-CHN": cte.ppml(BY_ACTION, rest, collinear="drop"),
 }
+if len(kinds) > 1:  # incidents alone are of one kind
+    estimates["By action"] = cte.ppml(BY_ACTION, world, collinear="drop")
+    estimates["By action, no USA-CHN"] = cte.ppml(BY_ACTION, rest, collinear="drop")
 
 # %% Table, figure, page
 NAMES = {

@@ -27,20 +27,15 @@ References
 # %% Data
 import cyber_trade_econ as cte
 
-FEWEST_YEARS = 10  # five leads, the reference year and four lags
 PUBLIC = ("announced", "adopted", "disclosed", "effective", "onset")  # when firms could first know
 
 study = cte.study("02_event_study", needs=("us_census.flows", "baci.flows", "geodist.pairs", "eurepoc.dyads"))
-if study.data == "pulled":
-    world, us, events = cte.panel("bilateral_year"), cte.panel("us_month"), cte.incidents("eurepoc")
-    years = world.frame["year"].nunique()
-    if years < FEWEST_YEARS:
-        world = cte.sample("bilateral_year")
-        study.say(
-            f"baci.flows holds {years} year(s), too few for leads and lags: pairs of economies come from the sample"
-        )
-else:
-    world, us, events = cte.sample("bilateral_year"), cte.sample("us_month"), cte.events()
+pulled = study.data == "pulled"
+world = cte.panel("bilateral_year") if pulled else cte.sample("bilateral_year")
+us, events = (cte.panel("us_month"), cte.incidents("eurepoc")) if pulled else (cte.sample("us_month"), cte.events())
+if world.frame["year"].nunique() < 10:  # five leads, the reference year and four lags
+    world = cte.sample("bilateral_year")
+    study.warn("baci.flows holds fewer than ten years: the annual study uses the shipped sample.")
 
 # %% Exposure: the period of the first event of each pair; once for all events, once for those that bear on goods
 goods = events[(events["hs_codes"] != "") | (events["record_type"] == "incident")]

@@ -77,15 +77,18 @@ def abnormal_trade(
     flows = _flows(frame, clock, outcome, unit, learn, usable, common=common, trend=trend, options=options)
     events = _events(flows, frame, vcov, leads, lags)
     mean, cov, effective = _average(events, vcov)
-    lost = int(pd.Series(frame[unit].to_numpy()[usable]).nunique()) - len(events.units)
-    if lost:
-        left_out |= {"unit without an expected flow in the whole event window": lost}
+    averaged = frame[unit].isin(events.units).to_numpy()
+    lost = usable & ~averaged
+    if lost.any():
+        left_out |= {"unit without an expected flow in the whole event window": int(lost.sum())}
+    used = (learn | flows["compare"].to_numpy()) & ~lost
+    left_out |= {"outside the learning and event windows": len(frame) - int(used.sum()) - sum(left_out.values())}
     terms = pd.Index([term(h) for h in range(-leads, lags + 1)], name="term")
     facts: dict[str, Any] = {
         "outcome": outcome,
         "rows_given": len(frame),
-        "rows_used": int(flows["learn"].sum() + flows["compare"].sum()),
-        "rows_learning": int(flows["learn"].sum()),
+        "rows_used": int(used.sum()),
+        "rows_learning": int((learn & used).sum()),
         "dropped": left_out,
         "vcov": str(vcov),
         "clusters": {str(vcov).removeprefix("cluster: "): len(np.unique(events.group))},
@@ -102,7 +105,7 @@ def abnormal_trade(
         "time_unit": clock.time_unit,
         "identification": [(WITH_TREND if trend else WITHOUT_TREND) + KNOWN_SHOCKS],
     }
-    ids = events_of(data, cohort, frame[unit].isin(events.units).to_numpy())
+    ids = events_of(data, cohort, averaged)
     return Estimate(
         model="abnormal trade",
         formula=flows.attrs["formula"],
@@ -150,7 +153,7 @@ def _usable(
             fix="Choose shorter windows.",
         )
     reasons = {"unit without the whole event window": short, "unit without trade in every learning period": sparse}
-    return np.asarray(good[units]), {r: int(m.sum()) for r, m in reasons.items() if m.any()}
+    return np.asarray(good[units]), {r: int(m[units].sum()) for r, m in reasons.items() if m.any()}
 
 
 def _flows(

@@ -101,6 +101,12 @@ def recode(frame: pd.DataFrame, book: Codebook) -> pd.DataFrame:
     EventError
         If an action is not in the table.
     """
+    if not isinstance(book, Codebook) or "national_action" not in frame.columns:
+        raise EventError(
+            "recode needs events and a codebook",
+            found=f"{type(book).__name__}, columns {list(frame.columns)[:8]}",
+            allowed="cte.events() and cte.codebook(path)",
+        )
     unknown = sorted(set(frame["national_action"]) - set(book.published))
     if unknown:
         raise EventError("national_action codes without a published option", found=unknown, allowed=book.published)

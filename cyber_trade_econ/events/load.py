@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import hashlib
 import textwrap
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from cyber_trade_econ.events.codebook import Codebook, codebook
 from cyber_trade_econ.events.dates import ROLES, span
 from cyber_trade_econ.events.validate import COLUMNS, validate
 from cyber_trade_econ.records import shipped
+from cyber_trade_econ.version import __version__
 
 _WRAP = textwrap.TextWrapper(100, subsequent_indent=" " * 22, break_long_words=False, break_on_hyphens=False)
 
@@ -37,18 +39,29 @@ def events(
     Frame with the columns of the file in their order, rows in the order of the file. The date columns ``announced``,
     ``adopted``, ``effective``, ``lifted``, ``onset`` and ``disclosed`` are ``datetime64`` (the first day that the date
     can mean), each followed by ``<role>_precision`` (``day``, ``month``, ``year``, or ``""`` where there is no date).
-    All other columns are text, with ``""`` for empty.
+    All other columns are text, with ``""`` for empty. ``attrs["sources"]`` says where the events come from.
 
     Raises
     ------
     EventError
         If the file cannot be read, or breaks the codebook; the message lists every problem with its line.
     """
-    text = read_text(shipped.path("data/events/events.csv") if path is None else Path(path))
+    file = shipped.path("data/events/events.csv") if path is None else Path(path)
+    text = read_text(file)
     validate(text, codebook() if book is None else book)
     if not include_unconfirmed:
         text = text[text["confidence"] != "unconfirmed"].reset_index(drop=True)
-    return typed(text)
+    out = typed(text)
+    out.attrs["sources"] = {file.stem: _source(file, shipped_file=path is None)}
+    return out
+
+
+def _source(file: Path, *, shipped_file: bool) -> dict[str, str]:
+    about = {"file": file.name, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    if not shipped_file:
+        return about | {"citation": f"Coded events of {file.name}"}
+    name = f"cyber_trade_econ {__version__}, coded cyber measures and incidents, data/events"
+    return about | {"citation": name, "version": __version__, "licence": "MIT"}
 
 
 def read_text(file: Path) -> pd.DataFrame:
@@ -70,6 +83,8 @@ def read_text(file: Path) -> pd.DataFrame:
         ) from error
     while rows and not rows[-1]:
         rows.pop()  # editors leave empty lines at the end
+    if not rows:
+        raise EventError(f"{file.name} holds no event", found="a header" if header else "nothing")
     ragged = [f"line {line} has {len(row)}" for line, row in enumerate(rows, start=2) if len(row) != len(header)]
     if ragged:
         raise EventError(

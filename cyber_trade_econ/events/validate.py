@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cyber_trade_econ.codes.country import is_country
+from cyber_trade_econ.codes.country import is_country, outside_validity
 from cyber_trade_econ.errors import EventError
 from cyber_trade_econ.events.dates import FORMS, ROLES, reversed_pairs, span
 
@@ -36,6 +37,7 @@ COLUMNS = (
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _HS = re.compile(r"\d{2}(\d{2}){0,2}", re.ASCII)
+_FIRST_CHAPTER, _LAST_CHAPTER = 1, 97
 _URL = re.compile(r"https?://\S+")
 _COUNTRY = "ISO 3166 alpha-3, EUU; WLD as target only"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -147,8 +149,12 @@ def _countries(row: Row, _: Codebook) -> Iterator[Wrong]:
     for side in ("imposer", "target"):
         given = row[side].split(";")
         for code in given:
-            if not (code == "EUU" or (code == "WLD" and side == "target") or is_country(code)):
+            if code == "EUU" or (code == "WLD" and side == "target"):
+                continue
+            if not is_country(code):
                 yield side, repr(code), _COUNTRY
+            elif (year := _year(row)) and outside_validity([code], "iso3", [year])[0]:
+                yield side, f"{code!r} in {year}", "an economy that existed at the first date"
         if len(set(given)) < len(given):
             yield side, repr(row[side]), "each economy once"
     if set(row["imposer"].split(";")) & set(row["target"].split(";")):
@@ -156,6 +162,11 @@ def _countries(row: Row, _: Codebook) -> Iterator[Wrong]:
     if (row["target"] == "WLD") != (row["target_basis"] == "origin_neutral") and row["record_type"] == "measure":
         found = f"{row['target_basis']!r} with target {row['target']!r}"
         yield "target_basis", found, "origin_neutral with WLD and only with it"
+
+
+def _year(row: Row) -> int | None:
+    days = [d for role in ROLES if row[role] and (d := span(row[role])) is not None]
+    return min(d.first.year for d in days) if days else None
 
 
 def _dates(row: Row, _: Codebook) -> Iterator[Wrong]:
@@ -168,6 +179,8 @@ def _dates(row: Row, _: Codebook) -> Iterator[Wrong]:
             yield column, repr(row[column]), f"a date that exists: {FORMS}"
         elif column in ROLES:
             spans[column] = days
+        elif days.first > dt.datetime.now(dt.UTC).date():
+            yield column, repr(row[column]), "a day that has come"
     for earlier, later in reversed_pairs(spans):
         yield later, f"{row[later]}, before {earlier} {row[earlier]}", f"{later} not before {earlier}"
     if not any(row[role] for role in ROLES if role != "lifted"):
@@ -177,8 +190,8 @@ def _dates(row: Row, _: Codebook) -> Iterator[Wrong]:
 def _products(row: Row, _: Codebook) -> Iterator[Wrong]:
     codes = row["hs_codes"].split(";") if row["hs_codes"] else []
     for code in codes:
-        if not _HS.fullmatch(code):
-            yield "hs_codes", repr(code), "2, 4 or 6 digits"
+        if not _HS.fullmatch(code) or not _FIRST_CHAPTER <= int(code[:2]) <= _LAST_CHAPTER:
+            yield "hs_codes", repr(code), "2, 4 or 6 digits, of chapters 01 to 97"
     if bool(codes) != bool(row["hs_vintage"]):
         yield "hs_vintage", repr(row["hs_vintage"]), "an edition where hs_codes are given, and only there"
 
@@ -190,8 +203,8 @@ def _sources(row: Row, _: Codebook) -> Iterator[Wrong]:
             yield column, "nothing", f"a dated primary source for confidence {row['confidence']}"
     if bool(row["source_citation"]) == (row["source_check"] == "none"):
         yield "source_check", repr(row["source_check"]), "none where no source is cited, and only there"
-    if row["confidence"] == "confirmed" and row["source_check"] == "from_memory":
-        yield "source_check", "'from_memory'", "seen for confidence confirmed"
+    if sure and row["source_check"] == "from_memory":
+        yield "source_check", "'from_memory'", f"seen for confidence {row['confidence']}"
     if row["source_url"] and not _URL.fullmatch(row["source_url"]):
         yield "source_url", repr(row["source_url"]), "an http or https address, or nothing"
 

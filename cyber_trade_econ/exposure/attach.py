@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ.errors import ConfigError, NotIdentified, SchemaError
+from cyber_trade_econ.codes.country import is_country
+from cyber_trade_econ.errors import ConfigError, NotIdentified, SchemaError, UnknownCode
 from cyber_trade_econ.exposure import spells
 from cyber_trade_econ.exposure.calendar import MISSING, Frequency, as_time, frequency
 from cyber_trade_econ.exposure.identification import identification
 from cyber_trade_econ.exposure.placement import ORIGIN_NEUTRAL, Hit, Tally, place
+from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cyber_trade_econ.records.panel import Panel
 
 WHY_NEUTRAL = (
     "An origin-neutral rule treats every exporter alike, so it differs between importers and over time but not "
@@ -93,6 +94,7 @@ def expose(
         If an option is outside its list, or a needed column is absent or already taken.
     """
     _check_options(panel, events, kind, by, anticipation, window, prefix)
+    _check_countries(panel)
     roles = spells.roles_of(on, events)
     spells.check(events)
     freq = frequency(panel)
@@ -107,7 +109,8 @@ def expose(
     frame = panel.frame.assign(
         **{name: pd.Series(values).set_axis(panel.frame.index) for name, values in columns.items()}
     )
-    exposed = panel.with_frame(frame, events={**panel.events, **behind})
+    sources = {**panel.sources, **events.attrs.get("sources", {})}
+    exposed = panel.with_frame(frame, events={**panel.events, **behind}, sources=sources)
     numeric = [c for c in columns if c not in (f"{prefix}_cohort", f"{prefix}_first")]
     fact: dict[str, Any] = {
         "kind": kind,
@@ -143,6 +146,12 @@ def _check_options(
     window: tuple[int, int] | None,
     prefix: str,
 ) -> None:
+    if not isinstance(panel, Panel) or not isinstance(events, pd.DataFrame):
+        raise SchemaError(
+            "expose() takes a Panel and a frame of events",
+            found=f"{type(panel).__name__}, {type(events).__name__}",
+            fix="Wrap a data frame: cte.Panel(frame, unit, time).",
+        )
     if kind != "pair":
         raise ConfigError("the kind of exposure", found=repr(kind), allowed=("pair",))
     absent = [c for c in ("exporter", "importer") if c not in panel.frame.columns]
@@ -150,13 +159,27 @@ def _check_options(
         raise SchemaError(f"panel {panel.name!r} lacks the column(s) {absent}", found=list(panel.frame.columns))
     if by is not None and by not in events.columns:
         raise ConfigError("the column to split exposure by", found=repr(by), allowed=list(events.columns))
-    if anticipation < 0:
-        raise ConfigError("anticipation", found=anticipation, allowed="0 or more periods")
-    if window is not None and not window[0] <= 0 <= window[1]:
+    if not isinstance(anticipation, int) or anticipation < 0:
+        raise ConfigError("anticipation", found=repr(anticipation), allowed="a whole number of periods, 0 or more")
+    sides = window if isinstance(window, tuple | list) else (window,)
+    whole = len(sides) == 2 and all(isinstance(s, int) for s in sides)
+    if window is not None and not (whole and window[0] <= 0 <= window[1]):
         raise ConfigError("the window of exposure", found=window, allowed="(a, b) with a <= 0 <= b, in periods")
     if not prefix.isidentifier():
         raise ConfigError(
             "the prefix of the new columns", found=repr(prefix), allowed="a name of letters, digits and _"
+        )
+
+
+def _check_countries(panel: Panel) -> None:
+    found = pd.unique(pd.concat([panel.frame["exporter"], panel.frame["importer"]]))
+    unknown = [code for code in found if not (isinstance(code, str) and is_country(code))]
+    if unknown:
+        raise UnknownCode(
+            f"panel {panel.name!r} has economies that no event could name",
+            found=f"{len(unknown)}: {unknown[:8]}",
+            allowed="ISO 3166-1 alpha-3 codes in exporter and importer",
+            fix="Translate them before exposing the panel.",
         )
 
 

@@ -48,7 +48,9 @@ def sample(name: str) -> Panel:
     provenance: dict[str, Any] = json.loads(metadata[b"provenance"])
     digest = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "file": path.name}
     sources = {source: {**about, **digest} for source, about in provenance["sources"].items()}
-    facts = {key: provenance[key] for key in ("title", "counts", "edits", "notes", "inputs")}
+    facts = {"origin": "shipped sample"} | {
+        key: provenance[key] for key in ("title", "counts", "edits", "notes", "inputs")
+    }
     return Panel(
         recipe.finish(pd.read_parquet(path)), recipe.UNIT, recipe.TIME, sources=sources, facts=facts, name=name
     )

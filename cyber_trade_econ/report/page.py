@@ -9,6 +9,7 @@ from cyber_trade_econ.report import chosen, escape, render
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cyber_trade_econ.records.panel import Panel
     from cyber_trade_econ.report.study import Study
 
 
@@ -26,6 +27,7 @@ def html(study: Study) -> str:
         parts.append(f'<section id="figure-{stem}">\n{image}\n</section>')
     said = [str(s) for e in study.estimates.values() for s in e.facts.get("identification", ())]
     parts += _listed("What identifies the estimates", chosen.distinct(said))
+    parts += _listed("Data", [_panel(name, panel) for name, panel in study.panels.items()])
     parts += _listed("Models", [f"{name}: {e.model}, {e.formula}" for name, e in study.estimates.items()])
     parts += _listed("References", study.methods)
     parts.append('<p>Versions, data and facts of every estimate: <a href="run.json">run.json</a></p>')
@@ -34,8 +36,13 @@ def html(study: Study) -> str:
 
 def _data(study: Study) -> str:
     if study.data == "pulled":
-        return "Estimated on the data pulled from their publishers."
+        return "Estimated on pulled data, and on the shipped sample where the section on data says so."
     return "Estimated on the sample of official figures that travels with the package."
+
+
+def _panel(name: str, panel: Panel) -> str:
+    origin = panel.facts.get("origin", "pulled")
+    return f"{name}: {panel.name} ({origin}), {len(panel):,} rows, from {', '.join(panel.sources)}"
 
 
 def _listed(heading: str, lines: Sequence[str]) -> list[str]:

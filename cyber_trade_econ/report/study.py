@@ -156,6 +156,11 @@ class StudyRun:
         """Tell whoever runs the study: the terminal under ``cyber-trade-econ run``, the log elsewhere."""
         self._say(text)
 
+    def warn(self, text: str) -> None:
+        """Say something that a reader of the page must know too."""
+        self.say(text)
+        self.add_note(text)
+
     def add_note(self, text: str) -> None:
         """Add a paragraph to the page: what the numbers can and cannot mean."""
         self._notes.append(" ".join(text.split()))

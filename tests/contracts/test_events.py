@@ -81,10 +81,10 @@ def test_unconfirmed_events_are_listed_with_and_without_a_source(every: pd.DataF
     assert set(ids.findall(cited)) == set(left_out.loc[~without, "event_id"])
 
 
-def test_what_rests_on_memory_is_not_confirmed(every: pd.DataFrame):
+def test_what_rests_on_memory_is_left_out(every: pd.DataFrame):
     memory = every[every["source_check"] == "from_memory"]
     assert len(memory) > 0
-    assert set(memory["confidence"]) == {"partly"}
+    assert set(memory["confidence"]) == {"unconfirmed"}
 
 
 def test_ground_tells_controls_from_cyber_acts(default: pd.DataFrame):

@@ -153,10 +153,11 @@ def test_abnormal_trade_counts_units_it_cannot_use(months):
         trade_musd=months["trade_musd"].mask((months["partner"] == first) & (months.index % 40 == 0), 0.0)
     )
     e = event_study(gap, *MONTHLY, estimator="abnormal_trade", leads=6, lags=6)
-    assert e.facts["dropped"] == {"unit without trade in every learning period": 1}
+    assert e.facts["dropped"]["unit without trade in every learning period"] == 96  # eight years of one partner
+    assert e.facts["rows_given"] == e.facts["rows_used"] + sum(e.facts["dropped"].values())
     assert e.facts["treated_units"][0] == 5
     whole = event_study(months, *MONTHLY, estimator="abnormal_trade", leads=6, lags=6)
-    assert whole.facts["dropped"] == {}
+    assert set(whole.facts["dropped"]) == {"outside the learning and event windows"}
 
 
 def test_events_without_a_common_shock_to_learn_are_counted():
@@ -165,10 +166,10 @@ def test_events_without_a_common_shock_to_learn_are_counted():
     treated = world.dropna(subset=["cohort"])
     e = event_study(treated, *MONTHLY, estimator="abnormal_trade", leads=3, lags=6)
     lost = e.facts["dropped"]["unit without an expected flow in the whole event window"]
-    assert lost + e.facts["treated_units"][0] == 10
+    assert lost / 120 + e.facts["treated_units"][0] == 10
     assert e.facts["never_treated_units"] == 0
     whole = event_study(world, *MONTHLY, estimator="abnormal_trade", leads=3, lags=6)
-    assert whole.facts["dropped"] == {}
+    assert set(whole.facts["dropped"]) == {"outside the learning and event windows"}
     assert whole.facts["never_treated_units"] == 20
 
 

@@ -82,7 +82,8 @@ def test_error_names_the_line_of_the_file(tmp_path: Path, lines: list[str]):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "event_id: found absent"),
+        (b"", "holds no event"),
+        (b"event_id,title\n", "holds no event; found a header"),
         (b"a,b\n1,2\n", "event_id: found absent"),
         (b"a,b\n1\n", "line 2 has 1"),
         (b"a,b\n1,2,3\n", "line 2 has 3"),
