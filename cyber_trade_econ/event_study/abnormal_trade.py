@@ -81,7 +81,7 @@ def abnormal_trade(
     lost = usable & ~averaged
     if lost.any():
         left_out |= {"unit without an expected flow in the whole event window": int(lost.sum())}
-    used = (learn | flows["compare"].to_numpy()) & ~lost
+    used = (learn | (sides.compare & flows["compare"].to_numpy())) & ~lost
     left_out |= {"outside the learning and event windows": len(frame) - int(used.sum()) - sum(left_out.values())}
     terms = pd.Index([term(h) for h in range(-leads, lags + 1)], name="term")
     facts: dict[str, Any] = {

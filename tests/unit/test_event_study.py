@@ -155,6 +155,7 @@ def test_abnormal_trade_counts_units_it_cannot_use(months):
     e = event_study(gap, *MONTHLY, estimator="abnormal_trade", leads=6, lags=6)
     assert e.facts["dropped"]["unit without trade in every learning period"] == 96  # eight years of one partner
     assert e.facts["rows_given"] == e.facts["rows_used"] + sum(e.facts["dropped"].values())
+    assert e.facts["rows_used"] == e.facts["rows_learning"] + e.nobs
     assert e.facts["treated_units"][0] == 5
     whole = event_study(months, *MONTHLY, estimator="abnormal_trade", leads=6, lags=6)
     assert set(whole.facts["dropped"]) == {"outside the learning and event windows"}

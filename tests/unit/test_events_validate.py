@@ -85,7 +85,7 @@ def test_positive_control():
     }
     assert found(MEASURE | bare) == set()
     assert found(MEASURE | {"confidence": "unconfirmed"}) == set()  # a source that does not carry the act
-    assert found(MEASURE | {"confidence": "partly", "source_check": "from_memory"}) == set()
+    assert found(MEASURE | {"confidence": "unconfirmed", "source_check": "from_memory"}) == set()
     assert all(found(MEASURE | {"cyber_ground": code}) == set() for code in ("yes", "partly", "no"))
 
 
