@@ -161,8 +161,11 @@ def new(
     """Write a working template and its test into the right room; nothing is ever overwritten."""
     from cyber_trade_econ import scaffold
 
-    for path in scaffold.new(kind, name, folder):
+    written = scaffold.new(kind, name, folder)
+    for path in written:
         _line(f"wrote {path}")
+    for step in scaffold.remaining(kind, written):
+        _line(step)
 
 
 def _cte() -> Any:

@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from cyber_trade_econ.encoding import Encoding, columns_of, encode
 from cyber_trade_econ.errors import BadOutcome, BadRegressor, EmptySample, FormulaError
-from cyber_trade_econ.formula import Atom, Formula, Term, effect_name
+from cyber_trade_econ.formula import Atom, Formula, effect_name
 from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, compact, cross
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-INTERCEPT = "Intercept"
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Categories of the ``i()`` parts of a formula.
-
-    Parameters
-    ----------
-    seen
-        Levels of the estimation sample, by column.
-    shown
-        Levels that have an indicator, by term and part.
-    """
-
-    seen: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    shown: Mapping[tuple[Term, Atom], tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,7 +185,7 @@ def build(
             fix="Check the filters and the columns with missing values.",
         )
     kept = frame.loc[keep]
-    encoding = _encode(formula, kept)
+    encoding = encode(formula, kept)
     constant = formula.intercept and not formula.effects
     X, names = columns_of(formula.terms, {a: v[keep] for a, v in atoms.items()}, kept, encoding, constant=constant)
     groups = {name: cross([_codes(kept[c]) for c in name.split("^")]) for name in clusters}
@@ -281,51 +264,3 @@ def _no_missing_clusters(frame: pd.DataFrame, names: Sequence[str], sample: _Sam
 def _codes(series: pd.Series) -> Factor:
     codes, levels = pd.factorize(series, sort=True)
     return Factor(codes.astype(np.int64), len(levels))
-
-
-def _encode(formula: Formula, kept: pd.DataFrame) -> Encoding:
-    """Decide which categories get an indicator.
-
-    A reference that is named is left out. Without one, the first category is left out where the indicators would otherwise
-    add up to something the model holds already: the constant or the effects, or in a product the rest of its parts.
-    """
-    columns = {a.name for t in formula.terms for a in t if a.kind == "i"}
-    seen = {name: tuple(pd.unique(kept[name].sort_values())) for name in columns}
-    constant = bool(formula.intercept or formula.effects)
-    shown: dict[tuple[Term, Atom], tuple[Any, ...]] = {}
-    for term in formula.terms:
-        for atom in (a for a in term if a.kind == "i"):
-            levels = seen[atom.name]
-            if atom.ref is not None and atom.ref not in levels:
-                raise FormulaError(
-                    f"{atom}: the reference level does not occur",
-                    found=repr(atom.ref),
-                    allowed=[str(v) for v in levels[:20]],
-                )
-            rest = {a for a in term if a != atom}
-            marginal = any(set(t) == rest for t in formula.terms) if rest else constant
-            out = atom.ref if atom.ref is not None else levels[0] if marginal else None
-            shown[term, atom] = tuple(v for v in levels if out is None or v != out)
-    return Encoding(seen, shown)
-
-
-def columns_of(
-    terms: Sequence[Term], atoms: Mapping[Atom, Array], frame: pd.DataFrame, encoding: Encoding, *, constant: bool
-) -> tuple[Array, tuple[str, ...]]:
-    """Build the columns of the regressors, shape (n, k), and their names; a category never seen is missing."""
-    out: list[tuple[str, Array]] = [(INTERCEPT, np.ones(len(frame)))] if constant else []
-    for term in terms:
-        parts: list[tuple[str, Array]] = [("", np.ones(len(frame)))]
-        for atom in term:
-            if atom.kind == "i":
-                known = frame[atom.name].isin(encoding.seen[atom.name]).to_numpy()
-                choices = [
-                    (f"{atom.name}::{v}", np.where(known, frame[atom.name].isin([v]).to_numpy(), np.nan))
-                    for v in encoding.shown[term, atom]
-                ]
-            else:
-                choices = [(str(atom), atoms[atom])]
-            parts = [(f"{a}:{b}" if a else b, x * z) for a, x in parts for b, z in choices]
-        out += parts
-    matrix = np.column_stack([x for _, x in out]) if out else np.empty((len(frame), 0))
-    return matrix, tuple(name for name, _ in out)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from cyber_trade_econ import lake, panels
-from cyber_trade_econ.errors import UnknownName
+from cyber_trade_econ.errors import ConfigError, UnknownName
 from cyber_trade_econ.events import from_eurepoc
 from cyber_trade_econ.sources import all as all_sources
 from cyber_trade_econ.sources import get
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from cyber_trade_econ.panels.bilateral_year import Zeros
     from cyber_trade_econ.records.panel import Panel
@@ -54,7 +54,7 @@ def pull(
     name: str,
     *,
     mirror: str | Path | None = None,
-    years: Iterable[int] | None = None,
+    years: int | Iterable[int] | None = None,
     offline: bool = False,
 ) -> lake.Pulled:
     """Fetch a source from its publisher or from a mirror folder and turn it into Parquet in the lake.
@@ -66,7 +66,7 @@ def pull(
     mirror
         Folder with the publisher's files, or a folder that has one with the source's name; no network is used then.
     years
-        Years to fetch, for sources published by year; all by default.
+        Year or years to keep; all by default.
     offline
         Refuse to open a connection.
 
@@ -77,12 +77,16 @@ def pull(
 
     Raises
     ------
+    ConfigError
+        If an argument is of another type, or the mirror has files of other years only.
     UnknownName, FetchError, ArchiveError, ParseError, SchemaError, DuplicateKey, UnknownCode, StorageError
     """
+    if mirror is not None and not isinstance(mirror, (str, Path)):
+        raise ConfigError("the mirror", found=repr(mirror), allowed="the path of a folder, as text or Path")
     return lake.pull(get(name), mirror=mirror, years=years, offline=offline)
 
 
-def panel(name: str, years: Iterable[int] | None = None, *, zeros: Zeros = "absent") -> Panel:
+def panel(name: str, years: int | Iterable[int] | None = None, *, zeros: Zeros = "absent") -> Panel:
     """Build a panel from what was pulled; see `cyber_trade_econ.panels.build`."""
     return panels.build(name, years, zeros=zeros)
 

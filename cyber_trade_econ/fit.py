@@ -10,6 +10,7 @@ import pandas as pd
 
 from cyber_trade_econ import design as designs
 from cyber_trade_econ import estimable
+from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError, EmptySample, FormulaError, SeparationError
 from cyber_trade_econ.formula import Formula, effect_name, parse
 from cyber_trade_econ.hdfe import linear, poisson
@@ -111,7 +112,7 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
     names = pd.Index(names_of(core.kept, design.names), name="term")
     factors = list(design.factors.values())
     groups = list(design.groups.values()) if isinstance(vcov, Cluster) else []
-    constant = designs.INTERCEPT in design.names
+    constant = INTERCEPT in design.names
     k = len(core.beta) + absorbed_df(factors, groups, rule, constant=constant)
     if model == "OLS" or rule.k_adj:
         estimable.degrees_of_freedom(len(design.y), k, parsed)
@@ -156,7 +157,7 @@ def _centred(design: designs.Design) -> tuple[designs.Design, Array]:
     any in the coefficients.
     """
     back = np.eye(design.X.shape[1])
-    if designs.INTERCEPT not in design.names:
+    if INTERCEPT not in design.names:
         return design, back
     back[0, 1:] = -design.X[:, 1:].mean(axis=0)
     X = design.X.copy()
@@ -261,7 +262,7 @@ def _goodness(design: designs.Design, core: _Core, k: int) -> dict[str, float]:
     n = len(design.y)
     if n <= k:
         return {}
-    constant = bool(design.factors) or designs.INTERCEPT in design.names
+    constant = bool(design.factors) or INTERCEPT in design.names
     return {
         "adj_r2": 1 - (1 - core.facts["r2"]) * (n - constant) / (n - k),
         "rmse": float(np.sqrt(core.facts["ssr"] / (n - k))),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cyber_trade_econ import design as designs
+from cyber_trade_econ.encoding import Encoding, columns_of
 from cyber_trade_econ.formula import Atom, Formula, effect_name
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class FittedIndex:
     """
 
     formula: Formula
-    encoding: designs.Encoding
+    encoding: Encoding
     beta: Array
     kept: Mask
     effects: Mapping[str, pd.Series]
@@ -85,7 +86,7 @@ class FittedIndex:
             values = designs.numeric(data, atom.name, "the regressor")
             atoms[atom] = np.log(np.where(values > 0, values, np.nan)) if atom.kind == "log" else values
         constant = self.formula.intercept and not self.formula.effects
-        X, _ = designs.columns_of(self.formula.terms, atoms, data, self.encoding, constant=constant)
+        X, _ = columns_of(self.formula.terms, atoms, data, self.encoding, constant=constant)
         index = X[:, self.kept] @ self.beta
         if self.offset is not None:
             index = index + designs.numeric(data, self.offset, "the offset")

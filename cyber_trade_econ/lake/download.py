@@ -85,7 +85,7 @@ def fetch(
     hosts, max_bytes
         From the source.
     known
-        ``etag`` and ``last_modified`` of the file at hand; empty when there is none.
+        ``etag`` and ``last_modified`` of the bytes at hand, wherever they lie; empty when there are none.
     policy
         Patience.
 
@@ -134,7 +134,7 @@ def _attempt(
     headers = {"Accept-Encoding": "identity", "User-Agent": "cyber-trade-econ"}
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": validators.get("etag") or validators["last_modified"]}
-    elif known and target.exists():
+    elif known:
         headers |= {
             h: known[k] for h, k in (("If-None-Match", "etag"), ("If-Modified-Since", "last_modified")) if known.get(k)
         }

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cyber_trade_econ.errors import ConfigError
+from cyber_trade_econ.errors import ArchiveError, ConfigError, ParseError
 from cyber_trade_econ.lake import build, catalog, files, guard, raw
+from cyber_trade_econ.lake.choice import chosen_years
 from cyber_trade_econ.lake.download import Policy
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def pull(
     source: Source,
     *,
     mirror: str | Path | None = None,
-    years: Iterable[int] | None = None,
+    years: int | Iterable[int] | None = None,
     home: Path | None = None,
     offline: bool = False,
     policy: Policy = _DEFAULT,
@@ -69,7 +70,7 @@ def pull(
     mirror
         Folder with the publisher's files, or with a sub-folder of the source's name; without it they are downloaded.
     years
-        Years to keep; all by default. Sources whose files hold all years are cut after reading.
+        Year or years to keep; all by default. Sources whose files hold all years are cut after reading.
     home
         Folder of the lake; `home()` by default.
     offline
@@ -79,42 +80,63 @@ def pull(
 
     Raises
     ------
+    ConfigError
+        The years are no years, or the mirror has files of other years only.
     FetchError, StorageError, ArchiveError, ParseError, SchemaError, DuplicateKey, UnknownCode
-        By their names; the tables of an earlier pull stay usable.
+        By their names; the tables of an earlier pull stay usable, and so do the raw bytes they were made of.
     Locked
         Another process is pulling the same source.
     """
-    wanted_years = _years(years)
+    wanted_years = chosen_years(years)
     folder = (home or catalog.home()).absolute()
     parts = source.parts(wanted_years)
     store = raw.Store(source, folder)
     with guard.held(folder, source.name, policy.lock_seconds):
         for room in ("raw", "tables"):
             files.sweep(folder / room / source.name)
-        if mirror is not None:
-            raws = raw.from_mirror(store, parts, Path(mirror).expanduser())
-        elif offline:
-            raws = raw.from_store(store, parts)
-        else:
-            raws = raw.from_publisher(store, parts, policy)
-        return _tables(source, raws, wanted_years, store)
+        keep = mirror is None  # a mirror has its files still; a download is kept for the next try
+        _settle(store, keep=True)
+        try:
+            if mirror is not None:
+                raws = raw.from_mirror(store, parts, Path(mirror).expanduser())
+            elif offline:
+                raws = raw.from_store(store, parts)
+            else:
+                raws = raw.from_publisher(store, parts, policy)
+            return _tables(source, raws, wanted_years, store, store.lock() if offline and keep else store.staged())
+        except (ArchiveError, ParseError):
+            keep = False  # a download that cannot be read has to come again
+            raise
+        except ConfigError:
+            if mirror is not None and wanted_years is not None:
+                _expect_years(source, Path(mirror).expanduser(), wanted_years)
+            raise
+        finally:
+            _settle(store, keep=keep)
 
 
-def _years(years: Iterable[int] | None) -> Years:
-    if years is None:
-        return None
-    wanted = frozenset(int(y) for y in years)
-    if not wanted:
-        raise ConfigError("the years to pull", found="none", fix="Leave years out to pull all of them.")
-    return wanted
+def _settle(store: raw.Store, *, keep: bool) -> None:
+    raw.settle(store, catalog.manifest(store.home, store.source.name).get("inputs", {}), keep=keep)
 
 
-def _tables(source: Source, raws: list[Raw], years: Years, store: raw.Store) -> Pulled:
+def _expect_years(source: Source, mirror: Path, years: frozenset[int]) -> None:
+    """Say so if the mirror has files of other years only."""
+    there = raw.mirror_years(source, mirror)
+    if there and not years & set(there):
+        raise ConfigError(
+            f"the mirror has no file of {source.name!r} of the years {', '.join(map(str, sorted(years)))}",
+            found=f"files of {', '.join(map(str, there))}",
+            fix="Ask for years that are there, or add the files of the others to the mirror.",
+        ) from None
+
+
+def _tables(
+    source: Source, raws: list[Raw], years: Years, store: raw.Store, lock: Mapping[str, Mapping[str, Any]]
+) -> Pulled:
     wanted = build.identity(source, raws, years)
     known = catalog.manifest(store.home, source.name)
     skipped = build.is_current(store.home, known, wanted)
     if not skipped:
-        lock = store.lock()
         used = [lock[r.path.name] for r in raws]
         about = {
             k: getattr(source, k) for k in ("title", "publisher", "licence", "licence_url", "citation", "homepage")

@@ -53,11 +53,18 @@ def load(
     UnknownName
         No such source, table or column; the message names the nearest.
     ConfigError
-        A condition that is not one, or a value of another type than its column.
+        A condition that is not one, a value of another type than its column, or columns that are no list.
     CorruptFile
         A file differs from its hash in the manifest.
     """
     paths, declared = _table(table, home)
+    if isinstance(columns, str) or not (columns is None or isinstance(columns, Iterable)):
+        raise ConfigError(
+            "the columns to load",
+            found=repr(columns),
+            allowed="a list of names",
+            fix=f"Pass a list: columns=[{columns!r}]." if isinstance(columns, str) else None,
+        )
     chosen = list(declared) if columns is None else list(columns)
     for name in chosen:
         _known(name, declared, f"column of {table}")
@@ -81,6 +88,8 @@ def years(table: str, *, home: Path | None = None) -> tuple[int, ...]:
 
 def _table(table: str, home: Path | None) -> tuple[list[Path], dict[str, str]]:
     """Return the checked files of a table and its columns with their types."""
+    if not isinstance(table, str):
+        raise ConfigError("the table to load", found=repr(table), allowed='source and table, such as "baci.flows"')
     source, _, name = table.partition(".")
     folder = home or catalog.home()
     if not catalog.manifest(folder, source):
@@ -112,6 +121,12 @@ def _condition(where: Where | None, declared: Mapping[str, str], table: str) -> 
             raise ConfigError("the condition of a load", found=repr(where), fix="Leave it out to load every row.")
         _one_expression(where)
         return where, {}
+    if not isinstance(where, Mapping):
+        raise ConfigError(
+            "the condition of a load",
+            found=f"{where!r}, {type(where).__name__}",
+            allowed='a mapping such as {"importer": ["USA", "CHN"]}, or one SQL condition as text',
+        )
     terms, values = ["true"], {}
     for at, (column, wanted) in enumerate(where.items()):
         _known(column, declared, f"column of {table}")

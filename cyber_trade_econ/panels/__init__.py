@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cyber_trade_econ import lake
 from cyber_trade_econ.errors import ConfigError, UnknownName
 from cyber_trade_econ.panels import bilateral_year, us_month, us_year
 from cyber_trade_econ.panels.samples import SAMPLES, sample
@@ -19,7 +20,9 @@ RECIPES = ("bilateral_year", "us_month", "us_year")
 __all__ = ["RECIPES", "SAMPLES", "build", "sample"]
 
 
-def build(name: str, years: Iterable[int] | None = None, *, zeros: Zeros = "absent", home: Path | None = None) -> Panel:
+def build(
+    name: str, years: int | Iterable[int] | None = None, *, zeros: Zeros = "absent", home: Path | None = None
+) -> Panel:
     """Build a panel from what was pulled.
 
     Parameters
@@ -28,7 +31,7 @@ def build(name: str, years: Iterable[int] | None = None, *, zeros: Zeros = "abse
         ``"bilateral_year"``: goods trade of all pairs by year, million USD, with distance, border and language (BACI
         and GeoDist). ``"us_month"``, ``"us_year"``: goods trade of the United States by partner (US Census Bureau).
     years
-        Years to build; None takes all that were pulled.
+        Year or years to build; None takes all that were pulled.
     zeros
         For ``bilateral_year``: ``"absent"`` keeps pairs without trade absent, as BACI does; ``"fill"`` adds a zero
         for each pair of an exporter and an importer that both appear in the year.
@@ -40,7 +43,7 @@ def build(name: str, years: Iterable[int] | None = None, *, zeros: Zeros = "abse
     UnknownName
         If there is no such recipe.
     ConfigError
-        If ``zeros`` is unknown, or is asked of a recipe whose source states its zeros.
+        If ``zeros`` is unknown, or is asked of a recipe whose source states its zeros; or the years are no years.
     NotPulled
         If a table, or a year of it, is not in the lake.
     """
@@ -49,6 +52,7 @@ def build(name: str, years: Iterable[int] | None = None, *, zeros: Zeros = "abse
     if zeros not in ("absent", "fill") or (zeros == "fill" and name != "bilateral_year"):
         allowed = ("absent", "fill") if name == "bilateral_year" else ("absent",)
         raise ConfigError(f"zeros of panel {name!r}", found=repr(zeros), allowed=allowed)
+    wanted = lake.chosen_years(years)
     if name == "bilateral_year":
-        return bilateral_year.build(years, home, zeros)
-    return us_month.build(years, home) if name == "us_month" else us_year.build(years, home)
+        return bilateral_year.build(wanted, home, zeros)
+    return us_month.build(wanted, home) if name == "us_month" else us_year.build(wanted, home)

@@ -1,4 +1,4 @@
-"""Compare the numbers of a new run with the published ones."""
+"""Compare the numbers and texts of a new run with the published ones."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import csv
 import json
 import math
 import re
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyber_trade_econ.errors import ConfigError, ParseError, PublishedNumberMoved
+from cyber_trade_econ.report import printed
 from cyber_trade_econ.report.long import COLUMNS
 
 if TYPE_CHECKING:
@@ -19,62 +21,85 @@ _INTEGER = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|nan|-?inf")
 _NOISE = 1e-12  # a statistic that is zero but for rounding has no relative size
 _SHOWN = 10
+_COMPARED = (".csv", ".tex", ".html", ".md")
+_PAGE = "index"
 
 Key = tuple[str, str, str, int]
 
 
 def check(new_out: Path | str, published_dir: Path | str, rtol: float = 1e-6) -> list[str]:
-    """Compare every published ``.csv`` table with the new one of that name.
+    """Compare every published table, and every published text, with the new one of that name.
 
-    Counts and texts must be equal. A coefficient may differ by ``rtol`` times the larger of itself and its standard
-    error, any other number by ``rtol`` times itself. Left-over files of earlier runs in ``new_out`` do not count: where
-    there is a ``run.json``, it names the tables.
+    In a ``.csv`` counts and texts must be equal; a coefficient may differ by ``rtol`` times the larger of itself and
+    its standard error, any other number by ``rtol`` times itself. In a ``.tex``, ``.html`` or ``.md`` a number with
+    decimals may differ by one unit of its last digit, everything else must be equal. Pictures are not compared.
+    Left-over files of earlier runs in ``new_out`` do not count: where there is a ``run.json``, it names the tables.
 
     Returns
     -------
-    Names of the files compared.
+    Names of the tables (``.csv``) compared.
 
     Raises
     ------
     PublishedNumberMoved
-        If a number, text, row or file differs; the message names file, row, old and new for the first ten.
+        If a number, text, row or file differs; the message names file, row or line, old and new for the first ten,
+        each file once before any file twice.
     ConfigError
         If both folders are the same, or nothing is published there.
     ParseError
-        If a file is not a table of this package.
+        If a ``.csv`` is not a table of this package, or a text is not UTF-8.
     """
     new, old = Path(new_out), Path(published_dir)
     if new.resolve() == old.resolve():
         raise ConfigError(f"{old.name} would be compared with itself", fix="Give another folder with --out.")
-    published = {p.name: p for p in sorted(old.glob("*.csv"))}
-    if not published:
+    published, fresh = _found(old), _written(new)
+    tables = [name for name in published if name.endswith(".csv")]
+    if not tables:
         raise ConfigError(f"nothing is published in {old.parent.name}/{old.name}", fix="Run the study's main.py first.")
-    fresh = _written(new)
-    moved = [f"{name}: not written any more" for name in published if name not in fresh]
-    moved += [f"{name}: new, not published" for name in fresh if name not in published]
-    for name in published.keys() & fresh.keys():
-        moved += [f"{name}, {line}" for line in _differences(_rows(published[name]), _rows(fresh[name]), rtol)]
-    if moved:
-        more = f"; and {len(moved) - _SHOWN} more" if len(moved) > _SHOWN else ""
+    moved = [[f"{name}: not written any more"] for name in published if name not in fresh]
+    moved += [[f"{name}: new, not published"] for name in fresh if name not in published]
+    moved += [_moved(published[name], fresh[name], rtol) for name in published if name in fresh]
+    said = [line for turn in zip_longest(*moved) for line in turn if line is not None]
+    if said:
+        more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
         raise PublishedNumberMoved(
-            f"{len(moved)} published entries of {old.parent.name} moved",
-            found="; ".join(sorted(moved)[:_SHOWN]) + more,
-            allowed=f"a relative difference of {rtol:g}",
+            f"{len(said)} published entries of {old.parent.name} moved",
+            found="; ".join(said[:_SHOWN]) + more,
+            allowed=f"a relative difference of {rtol:g}, in printed texts one unit of the last digit",
             fix="Find the cause; if the new number is right, publish it and say so in the changelog.",
         )
-    return list(published)
+    return tables
+
+
+def _moved(old: Path, new: Path, rtol: float) -> list[str]:
+    if old.suffix == ".csv":
+        lines = _differences(_rows(old), _rows(new), rtol)
+    else:
+        lines = printed.differences(_text(old), _text(new))
+    return [f"{old.name}, {line}" for line in lines]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ParseError(f"{path.name} is not a text of this package", found=str(error), allowed="UTF-8") from error
+
+
+def _found(folder: Path) -> dict[str, Path]:
+    """Files that are compared, by name; tables first."""
+    return {p.name: p for suffix in _COMPARED for p in sorted(folder.glob(f"*{suffix}"))}
 
 
 def _written(folder: Path) -> dict[str, Path]:
-    run = folder / "run.json"
-    found = {p.name: p for p in sorted(folder.glob("*.csv"))}
+    run, found = folder / "run.json", _found(folder)
     if not run.is_file():
         return found
     try:
-        tables = set(json.loads(run.read_text(encoding="utf-8"))["tables"])
+        stems = {*json.loads(run.read_text(encoding="utf-8"))["tables"], _PAGE}
     except (ValueError, KeyError, TypeError) as error:
         raise ParseError(f"run.json of {folder.name} is not one of this package", found=repr(error)) from error
-    return {name: p for name, p in found.items() if p.stem in tables}
+    return {name: p for name, p in found.items() if p.stem in stems}
 
 
 def _rows(path: Path) -> dict[Key, dict[str, str]]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.markers import CARETDOWN, CARETUP
 
 from cyber_trade_econ.errors import ConfigError
-from cyber_trade_econ.report import marks, theme
+from cyber_trade_econ.report import chosen, marks, theme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from cyber_trade_econ.records.estimate import Estimate
 
 _UNITS = {"year": "Years", "month": "Months", "quarter": "Quarters", "week": "Weeks", "day": "Days"}
+_ONSET = -0.5  # the event falls between the last period before it and period 0
 _STEPS = (1, 2, 3, 4, 6, 12, 24, 36, 60, 120)
 _CROWD = 25  # more periods than this are drawn with small markers and the band alone
+_ABOVE = 16  # points between the axes and a title, room for the words above the axes
 _SPREAD = 0.42  # share of a period over which several series are laid side by side
 
 
@@ -63,14 +66,15 @@ def draw(data: pd.DataFrame, several: Sequence[Estimate], title: str, level: flo
     """Draw the frame of `frame`; call it under the theme of the house."""
     facts = several[0].facts
     counted = bool(data["treated_units"].notna().any())
-    low, high = marks.limits(data)
+    low, high = marks.limits_of_series(data)
     beyond = marks.cut(data, low, high)
     drawn = (
         "Markers are point estimates, the band is" if len(several) == 1 else "Markers are point estimates, whiskers are"
     )
     notes = marks.foot(several, level, drawn + " the pointwise {level} confidence interval.", extra)
     notes[1:1] = marks.caveats(data, beyond, data["event_time"].map("event time {}".format))
-    notes[1:1] = [f"Reference: {facts['reference_label']}."] if "reference_label" in facts else []
+    references = chosen.distinct(str(e.facts["reference_label"]) for e in several if "reference_label" in e.facts)
+    notes[1:1] = [f"Reference: {'; '.join(references)}."] if references else []
     canvas = theme.canvas(theme.WIDTH, 3.5 if counted else 2.8, notes)
     if counted:
         upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=[4.2, 1])
@@ -86,7 +90,7 @@ def draw(data: pd.DataFrame, several: Sequence[Estimate], title: str, level: flo
         canvas.align_ylabels([upper, lower])
     unit = f"\n({textwrap.fill(str(facts['effect_unit']), 30)})" if "effect_unit" in facts else ""
     upper.set_ylabel("Effect" + unit)
-    upper.set_title(title)
+    upper.set_title(title, pad=_ABOVE)
     _time_axis(lower, data, facts.get("time_unit", ""), binned=bool(facts.get("binned_ends", False)))
     return canvas
 
@@ -112,10 +116,10 @@ def _effects(axes: Axes, data: pd.DataFrame, low: float, high: float) -> None:
         axes.plot(x[free], y[free], marker, color=colour, markersize=size, label=str(name), zorder=4)
         hollow: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 1.1, "markersize": size + 0.5}
         axes.plot(x[~free], y[~free], marker, color=colour, zorder=5, **hollow)
-        for edge, where, sign in ((high, above > high, "^"), (low, below < low, "v")):
+        for edge, where, sign in ((high, above > high, CARETUP), (low, below < low, CARETDOWN)):  # tips at the edge
             if where.any():  # an empty unclipped line would confuse the layout
                 at = np.full(int(where.sum()), edge)
-                axes.plot(x[where], at, sign, color=colour, markersize=6, clip_on=False, zorder=6)
+                axes.plot(x[where], at, linestyle="", marker=sign, color=colour, markersize=7, clip_on=False, zorder=6)
     if not np.isfinite(data.loc[~data["is_reference"], "estimate"]).any():
         axes.text(0.5, 0.7, "no finite estimate", transform=axes.transAxes, ha="center", color=theme.MUTED)
     _onset(axes, data)
@@ -123,19 +127,21 @@ def _effects(axes: Axes, data: pd.DataFrame, low: float, high: float) -> None:
 
 
 def _reference(axes: Axes, data: pd.DataFrame) -> None:
-    """Name the open marker: the period to which all others are compared."""
+    """Name the open marker, the period to which all others are compared, above the axes where no whisker reaches."""
     reference = data.loc[data["is_reference"], "event_time"]
     if len(reference):
         at = float(reference.iloc[0])
-        first = at == data["event_time"].min()
+        first, last = float(data["event_time"].min()), float(data["event_time"].max())
+        # To the left of its line, away from the word "event"; to the right where the axis begins and there is room.
+        right = at > _ONSET or (at == first and (_ONSET - at > 0.25 * (last - first) or last < 0))
         axes.axvline(at, color=theme.MUTED, linewidth=0.7, linestyle=(0, (1, 3)), zorder=1)
         axes.annotate(
             "reference",
-            (at, 0.0),
+            (at, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(4 if first else -4, 3),
+            xytext=(-3 if right else 3, 3),
             textcoords="offset points",
-            ha="left" if first else "right",
+            ha="left" if right else "right",
             va="bottom",
             fontsize=8,
             color=theme.MUTED,
@@ -146,15 +152,15 @@ def _onset(axes: Axes, data: pd.DataFrame) -> None:
     """Mark the moment of the event, between the last period before it and period 0."""
     times = data["event_time"]
     if times.min() < 0 <= times.max():
-        axes.axvline(-0.5, color=theme.MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+        axes.axvline(_ONSET, color=theme.MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         axes.annotate(
             "event",
-            (-0.5, 1.0),
+            (_ONSET, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(4, -2),
+            xytext=(-2, 3),
             textcoords="offset points",
             ha="left",
-            va="top",
+            va="bottom",
             fontsize=8,
             color=theme.MUTED,
         )

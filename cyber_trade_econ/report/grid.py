@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from cyber_trade_econ.errors import ConfigError
-from cyber_trade_econ.report import chosen, number
+from cyber_trade_econ.report import chosen, event_rows, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,10 +28,6 @@ _BELOW = {
     "ci": "95 % confidence intervals in brackets",
     "p": "p-values in parentheses",
 }
-
-
-_MANY = 5  # terms that are named one by one in a note
-_FULL_LIST = 120  # ids that a note lists in full
 
 
 @dataclass(frozen=True)
@@ -108,7 +104,7 @@ def _has(estimate: Estimate, term: str) -> bool:
 
 
 def stat_rows(several: Sequence[Estimate], style: Style) -> list[Row]:
-    """Return the rows below the coefficients: outcome, sample, effects, inference, fit."""
+    """Return the rows below the coefficients: timing of event studies, outcome, sample, effects, inference, fit."""
     facts = [e.facts for e in several]
     rows: list[Row] = []
 
@@ -116,6 +112,9 @@ def stat_rows(several: Sequence[Estimate], style: Style) -> list[Row]:
         if any(cells):
             rows.append(Row(label, tuple(cells), rule=not rows))
 
+    add("Reference", [event_rows.reference(e) for e in several])
+    treated = [event_rows.treated_pairs(e) for e in several]
+    add("Treated pairs", ["" if n is None else number.count(n) for n in treated])
     add("Outcome", [chosen.label(str(f.get("outcome", "")), style.names) for f in facts])
     add("Estimator", [e.model for e in several])
     add("Rows given", [number.count(f["rows_given"]) if "rows_given" in f else "" for f in facts])
@@ -150,7 +149,7 @@ def notes(several: Sequence[Estimate], titles: Sequence[str], shown: Sequence[st
         out.append('"dropped" marks a term that is a combination of others or of the fixed effects.')
     if any(e.facts.get("converged") is False for e in several):
         out.append("An estimate that did not converge is not a result.")
-    out += _event_notes(several, titles, shown, style.names)
+    out += event_rows.mixed_ends(several, titles)
     cited = chosen.distinct(str(s.get("citation", name)) for e in several for name, s in e.sources.items())
     if cited:
         out.append("Data: " + "; ".join(c.rstrip(".") for c in cited) + ".")
@@ -164,39 +163,3 @@ def _by_column(what: str, texts: Sequence[str], titles: Sequence[str]) -> list[s
         return [f"{what}: {different[0].rstrip('.')}."]
     where = {text: [c for c, t in zip(titles, texts, strict=True) if t == text] for text in different}
     return [f"{what}, column {', '.join(where[text])}: {text.rstrip('.')}." for text in different]
-
-
-def _event_notes(
-    several: Sequence[Estimate], titles: Sequence[str], shown: Sequence[str], names: Mapping[str, str]
-) -> list[str]:
-    """Ids of the events behind the coefficients; terms and columns with the same ids share a sentence."""
-    groups: dict[tuple[str, ...], dict[str, list[str]]] = {}
-    for title, estimate in zip(titles, several, strict=True):
-        for term in shown:
-            ids = event_ids(estimate, term)
-            if ids:
-                groups.setdefault(ids, {}).setdefault(title, []).append(chosen.label(term, names))
-    out = []
-    for ids, columns in groups.items():
-        same = len({tuple(t) for t in columns.values()}) == 1 and len(columns) == len(several)
-        where = [("" if same else f" in column {title}", labels) for title, labels in columns.items()]
-        head = " and ".join(_span(labels) + column for column, labels in (where[:1] if same else where))
-        out.append(f"Events behind {head}: {_some(ids)}.")
-    return out
-
-
-def _some(ids: Sequence[str]) -> str:
-    """List ids, or where a note cannot hold them their number and where they stand."""
-    if len(ids) <= _FULL_LIST:
-        return ", ".join(ids)
-    return f"{len(ids)} events, named in the .csv of this table; the first are {', '.join(ids[:_MANY])}"
-
-
-def _span(labels: Sequence[str]) -> str:
-    """Name the terms, or where they are many only the first and the last."""
-    return ", ".join(labels) if len(labels) <= _MANY else f"{labels[0]} to {labels[-1]} ({len(labels)} coefficients)"
-
-
-def event_ids(estimate: Estimate, term: str) -> tuple[str, ...]:
-    """Return the ids of the events behind a coefficient, each once, in order."""
-    return tuple(chosen.distinct(str(i) for i in estimate.events.get(term, ())))

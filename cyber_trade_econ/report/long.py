@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from cyber_trade_econ.report import chosen, escape, grid, number
+from cyber_trade_econ.report import chosen, escape, event_rows, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +40,11 @@ def of_estimates(several: Sequence[Estimate], titles: Sequence[str], shown: Sequ
 def _stats(estimate: Estimate, shown: Sequence[str]) -> Iterator[tuple[str, Any]]:
     facts = estimate.facts
     yield from ((key, str(facts[key])) for key in _TEXTS if key in facts)
+    if event_rows.reference(estimate):
+        yield "reference", event_rows.reference(estimate)
+    treated = event_rows.treated_pairs(estimate)
+    if treated is not None:
+        yield "treated_pairs", treated
     if "rows_given" in facts:
         yield "rows_given", int(facts["rows_given"])
     yield from ((f"dropped: {reason}", int(n)) for reason, n in facts.get("dropped", {}).items())
@@ -51,7 +56,7 @@ def _stats(estimate: Estimate, shown: Sequence[str]) -> Iterator[tuple[str, Any]
     if "converged" in facts:
         yield "converged", "Yes" if facts["converged"] else "No"
     for term in shown:
-        ids = grid.event_ids(estimate, term)
+        ids = event_rows.event_ids(estimate, term)
         if ids:
             yield f"events: {term}", ";".join(ids)
 

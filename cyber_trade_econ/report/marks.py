@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # An interval this many times longer than the rest of the picture would flatten everything else.
 _LONGEST = 4.0
+_WIDER = 0.4  # of the height of the most precise series
+_NAMED = 6  # points that a note names one by one
 
 
 def limits(data: pd.DataFrame) -> tuple[float, float]:
@@ -42,6 +44,27 @@ def limits(data: pd.DataFrame) -> tuple[float, float]:
     return low - pad, high + pad
 
 
+def limits_of_series(data: pd.DataFrame) -> tuple[float, float]:
+    """Return `limits` that keep the most precise series readable beside others with far longer intervals.
+
+    Others may widen the picture by 0.4 of its height on either side; points always show.
+    """
+    groups = [group for _, group in data.groupby("series", sort=False)]
+    widths = [_finite(group["conf_high"] - group["conf_low"]) for group in groups]
+    precise = [(float(np.median(w[w > 0])), i) for i, w in enumerate(widths) if (w > 0).any()]
+    if len(precise) < 2:
+        return limits(data)
+    low, high = limits(groups[min(precise)[1]])
+    more = _WIDER * (high - low)
+    points = np.append(_finite(data["estimate"]), 0.0)
+    pad = 0.06 * (max(high, float(points.max())) - min(low, float(points.min())))
+    every = limits(data)
+    return (
+        max(every[0], min(low - more, float(points.min()) - pad)),
+        min(every[1], max(high + more, float(points.max()) + pad)),
+    )
+
+
 def _finite(values: pd.Series) -> NDArray[np.float64]:
     array: NDArray[np.float64] = values.to_numpy(dtype=float)
     return array[np.isfinite(array)]
@@ -56,7 +79,8 @@ def caveats(data: pd.DataFrame, beyond: pd.DataFrame, labels: pd.Series) -> list
     """Return sentences on intervals that are cut or unknown, naming the points by ``labels`` (index of ``data``)."""
 
     def listed(rows: pd.DataFrame) -> str:
-        return ", ".join(chosen.distinct(labels.loc[rows.index]))
+        named = chosen.distinct(labels.loc[rows.index])
+        return ", ".join(named) if len(named) <= _NAMED else f"{len(rows)} points"
 
     unknown = data[np.isfinite(data["estimate"]) & ~np.isfinite(data["conf_high"])]
     out = [f"Arrowheads mark intervals that continue beyond the axis ({listed(beyond)})."] if len(beyond) else []

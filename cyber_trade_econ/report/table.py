@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from cyber_trade_econ.errors import ConfigError
-from cyber_trade_econ.report import chosen, grid, long, number, render, write
+from cyber_trade_econ.report import chosen, event_rows, grid, long, number, render, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -34,6 +34,8 @@ class Table:
         Label and shown texts, one text per column.
     notes
         Sentences below the table.
+    events
+        Which coded events stand behind which coefficients: long, so TeX prints them after the float.
     long
         The same at full precision, one row per number: column, model, kind, name, estimate, std_error, value.
     """
@@ -43,9 +45,10 @@ class Table:
     rows: tuple[grid.Row, ...]
     notes: tuple[str, ...]
     long: pd.DataFrame = field(repr=False, compare=False)
+    events: tuple[str, ...] = ()
 
     def to_tex(self) -> str:
-        """Return a TeX float; it needs booktabs only."""
+        """Return a TeX float no wider than the line, then the events as text; it needs booktabs and graphicx."""
         return render.to_tex(self)
 
     def to_html(self) -> str:
@@ -106,8 +109,9 @@ def table(
     """Lay estimates side by side, one column each.
 
     Below the coefficients stand the rows given, dropped by reason and used, the fixed effects, the kind of standard
-    errors, the clusters and the fit; as notes the small-sample convention, the events behind each coefficient and the
-    data.
+    errors, the clusters and the fit; as notes the small-sample convention, the data and the events behind each
+    coefficient. An event study also shows its reference and the pairs treated at event time 0, and where its ends are
+    binned their labels say so.
 
     Parameters
     ----------
@@ -141,13 +145,14 @@ def table(
     _check_digits(digits)
     titles = chosen.titles(columns, len(several))
     shown = chosen.terms(several, keep=keep, drop=drop, order=order)
-    style = grid.Style(digits, stars, stat, names or {})
+    style = grid.Style(digits, stars, stat, {**event_rows.end_labels(several), **(names or {})})
     return Table(
         title=title or "",
         columns=titles,
         rows=(*grid.coefficient_rows(several, shown, style), *grid.stat_rows(several, style)),
         notes=(*grid.notes(several, titles, shown, style), *map(str, notes)),
         long=long.of_estimates(several, titles, shown),
+        events=tuple(event_rows.notes(several, titles, shown, style.names)),
     )
 
 

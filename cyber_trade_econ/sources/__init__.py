@@ -43,9 +43,9 @@ def get(name: str) -> Source:
     UnknownName
         If there is none of that name, with the nearest ones.
     """
-    if name in _registry():
+    if isinstance(name, str) and name in _registry():
         return _registry()[name]
-    near = difflib.get_close_matches(name, _registry(), 3, 0.4)
+    near = difflib.get_close_matches(str(name), _registry(), 3, 0.4)
     raise UnknownName(
         f"there is no source {name!r}",
         allowed=sorted(_registry()),

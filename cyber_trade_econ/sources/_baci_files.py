@@ -50,9 +50,15 @@ def find(raw: Sequence[Raw], years: Years) -> tuple[list[YearFile], int]:
     Raises
     ------
     ConfigError
-        No yearly file, or more than one HS vintage or release.
+        No yearly file, none of the years asked for, or more than one HS vintage or release.
     """
     found = [f for r in raw for f in _inside(r.path)]
+    if not found and years is not None:
+        raise ConfigError(
+            f"there is no BACI file of the years {', '.join(map(str, sorted(years)))}",
+            found=sorted(r.path.name for r in raw),
+            allowed="names such as BACI_HS92_Y2021_V202301.csv or BACI_HS92_V202301.zip",
+        )
     kinds = sorted({(f.vintage, f.release) for f in found})
     if len(kinds) != 1:
         raise ConfigError(

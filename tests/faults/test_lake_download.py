@@ -20,7 +20,17 @@ import pyarrow as pa
 import pytest
 
 from cyber_trade_econ import lake
-from cyber_trade_econ.errors import FetchError, HashMismatch, NotDataError, OfflineError, RateLimited, TooBig
+from cyber_trade_econ.errors import (
+    CyberTradeError,
+    FetchError,
+    HashMismatch,
+    NotDataError,
+    OfflineError,
+    ParseError,
+    RateLimited,
+    TooBig,
+    UnknownCode,
+)
 from cyber_trade_econ.lake import download
 from cyber_trade_econ.lake.answers import shown
 from cyber_trade_econ.records.source import Part, Piece, Source
@@ -419,6 +429,42 @@ def test_a_versioned_file_that_was_revised_in_place_is_noticed(server: Server, o
     (own_lake / "raw/words/words.csv").write_text("damaged")
     with pytest.raises(HashMismatch, match="other bytes"):
         lake.pull(source, policy=server.policy)
+    (own_lake / "raw/words/lock.json").unlink()  # the way out that the message names
+    assert not lake.pull(source, policy=server.policy).skipped
+    assert list(lake.load("words.words")["word"]) == ["other"]
+
+
+@pytest.mark.parametrize(("error", "asked_again"), [(ParseError, True), (UnknownCode, False)])
+def test_a_download_that_becomes_no_table_leaves_the_earlier_bytes(
+    server: Server, own_lake: Path, error: type[CyberTradeError], asked_again: bool
+) -> None:
+    texts = [b"word\ngood\n", b"word\nbad\n"]
+
+    def answer(handler: Any, number: int) -> None:
+        body = texts[min(number, 1)]
+        etag = f'"{len(body)}"'
+        send(handler, 304, b"") if handler.headers.get("If-None-Match") == etag else send(handler, 200, body, ETag=etag)
+
+    def strict(raw: Any, years: Any) -> Iterator[Piece]:
+        if b"bad" in raw[0].path.read_bytes():
+            raise error("the file")
+        yield from tidy_words(raw, years)
+
+    server.script["/w"] = answer
+    source = word_source(server.url("/w"))
+    picky = dataclasses.replace(source, tidy=strict)
+    lake.pull(picky, policy=server.policy)
+    for _ in range(2):
+        with pytest.raises(error):
+            lake.pull(picky, policy=server.policy)
+        assert (own_lake / "raw/words/words.csv").read_bytes() == texts[0]
+        assert list(lake.load("words.words")["word"]) == ["good"]
+    # Bytes that cannot be read have to come again; bytes that the code does not know yet wait for better code.
+    assert ("if-none-match" in server.seen[2]) is True
+    assert (server.seen[2]["if-none-match"] == f'"{len(texts[0])}"') is asked_again
+    lake.pull(source, policy=server.policy)  # control: code that reads them takes them
+    assert list(lake.load("words.words")["word"]) == ["bad"]
+    assert {p.name for p in (own_lake / "raw/words").iterdir()} == {"words.csv", "lock.json"}
 
 
 def test_a_zip_that_was_cut_without_a_stated_length_is_found_by_its_directory(server: Server, tmp_path: Path) -> None:

@@ -138,6 +138,80 @@ def test_a_bad_file_leaves_the_earlier_table(mirror: Path, text: str, error: typ
     assert list(lake.load("numbers.numbers")["n"]) == [1, 2, 3]
 
 
+def raw_state(home: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(home)): p.read_bytes() for p in (home / "raw").rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("text", ["1\n1\n", "", "1\nx\n"])
+def test_a_bad_file_leaves_the_earlier_raw_bytes(mirror: Path, own_lake: Path, text: str) -> None:
+    lake.pull(numbers(), mirror=mirror)
+    before = raw_state(own_lake)
+    (mirror / "numbers.csv").write_text(text)
+    with pytest.raises((DuplicateKey, SchemaError, ParseError)):
+        lake.pull(numbers(), mirror=mirror)
+    assert raw_state(own_lake) == before, "bytes and lock as before, and no second copy"
+    next(own_lake.rglob("*.parquet")).unlink()
+    assert lake.pull(numbers(), offline=True).tables["numbers"].rows == 3, "the table is made again from its bytes"
+    (mirror / "numbers.csv").write_text("4\n")  # control: a good file does take the place of the old one
+    lake.pull(numbers(), mirror=mirror)
+    after = raw_state(own_lake)
+    assert after.keys() == before.keys()
+    assert after["raw/numbers/numbers.csv"] == b"4\n"
+
+
+def test_a_first_pull_that_fails_leaves_nothing(mirror: Path, own_lake: Path) -> None:
+    (mirror / "numbers.csv").write_text("x")
+    with pytest.raises(ParseError):
+        lake.pull(numbers(), mirror=mirror)
+    assert raw_state(own_lake) == {}
+    (mirror / "numbers.csv").write_text("1\n")
+    lake.pull(numbers(), mirror=mirror)
+    assert set(raw_state(own_lake)) == {"raw/numbers/numbers.csv", "raw/numbers/lock.json"}  # control
+
+
+_KILLED = """
+import os, pathlib, sys
+sys.path.insert(0, {folder!r})
+from cyber_trade_econ import atomic, lake
+from cyber_trade_econ.lake import files, raw
+from {module} import numbers
+left, publish = int(sys.argv[1]), atomic.publish
+def counted(one, two):
+    global left
+    left -= 1
+    if left < 0:
+        os._exit(9)
+    publish(one, two)
+atomic.publish = raw.publish = counted
+lake.pull(numbers(), mirror=sys.argv[2], home=pathlib.Path(sys.argv[3]))
+"""
+
+
+def test_a_kill_at_any_write_leaves_the_old_bytes_or_the_new(mirror: Path, tmp_path: Path) -> None:
+    code = _KILLED.format(folder=str(Path(__file__).parent), module=Path(__file__).stem)
+    ends = []
+    for writes in range(20):
+        home = tmp_path / f"lake{writes}"
+        (mirror / "numbers.csv").write_text("1\n2\n3\n")
+        lake.pull(numbers(), mirror=mirror, home=home)
+        (mirror / "numbers.csv").write_text("4\n5\n")
+        ended = subprocess.run(
+            [sys.executable, "-c", code, str(writes), str(mirror), str(home)], check=False, timeout=60
+        )
+        found = list(lake.load("numbers.numbers", home=home)["n"])
+        again = lake.pull(numbers(), offline=True, home=home)
+        assert list(lake.load("numbers.numbers", home=home)["n"]) == found, "table and bytes belong together"
+        assert again.raw["numbers.csv"] == files.sha256(home / "raw/numbers/numbers.csv")
+        ends.append((ended.returncode, len(found)))
+        if ended.returncode == 0:
+            break
+    # Old until the manifest is written, new from then on; and a run that nobody kills ends well.
+    assert ends[0] == (9, 3)
+    assert (9, 2) in ends
+    assert ends[-1] == (0, 2)
+    assert [n for _, n in ends] == sorted((n for _, n in ends), reverse=True)
+
+
 def test_a_mirror_with_other_bytes_than_declared_is_refused(mirror: Path) -> None:
     with pytest.raises(HashMismatch):
         lake.pull(numbers(sha256="0" * 64), mirror=mirror)

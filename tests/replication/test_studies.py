@@ -29,7 +29,7 @@ def cli(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_studies_are_short_and_use_public_names_only():
-    assert STUDIES == ["01_gravity", "02_event_study"]
+    assert {"01_gravity", "02_event_study"} <= set(STUDIES)
     for name in STUDIES:
         lines = shipped.path(f"analyses/{name}/main.py").read_text().splitlines()
         assert len(lines) <= LONGEST

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -264,7 +265,67 @@ def test_new_source_works_as_written(checkout, monkeypatch, tmp_path):
     code, test = scaffold.new("source", "ministry_x", checkout)
     assert code == checkout / "cyber_trade_econ" / "sources" / "ministry_x.py"
     imported("cyber_trade_econ.sources.ministry_x", code, monkeypatch)
-    imported("stub_source", test, monkeypatch).test_tidy_gives_the_declared_table(tmp_path)
+    stub = imported("stub_source", test, monkeypatch)
+    stub.test_tidy_gives_the_declared_table(tmp_path)
+    stub.test_only_an_empty_cell_is_missing(tmp_path)
+
+
+def test_new_things_pass_the_contracts_of_the_house(tmp_path):
+    root = tmp_path / "copy"
+    for folder in ("cyber_trade_econ", "data", "analyses", "tests/contracts"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "tests/conftest.py"):
+        shutil.copy(ROOT / file, root / file)
+    (code, test), (estimator, own) = (scaffold.new(k, f"made_{k}", root) for k in ("source", "estimator"))
+    steps = scaffold.remaining("estimator", [estimator, own])
+    door, contract = root / "cyber_trade_econ/__init__.py", root / "tests/contracts/test_estimators.py"
+    line = {
+        key: next(s for s in steps if s.startswith(f"  {key}")).split(":", 1)[1].strip() for key in ("to _R", "to __a")
+    }
+    call = next(s for s in steps if "lambda" in s)
+    marks = (
+        (door, "_ROOMS = {\n", line["to _R"]),
+        (door, "__all__ = [\n", line["to __a"]),
+        (contract, "CALLS = {\n", call),
+    )
+
+    def contracts():
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "made_ or every or door"]
+        files = ["tests/contracts/test_sources.py", "tests/contracts/test_estimators.py", str(test), str(own)]
+        env = {**os.environ, "PYTHONPATH": str(root)}
+        return subprocess.run(
+            [*command, *files], cwd=root, env=env, capture_output=True, text=True, timeout=100, check=False
+        )
+
+    undone = contracts()
+    assert "1 failed" in undone.stdout, "the control: an estimator that nobody holds to the contract is noticed"
+    for path, mark, added in marks:
+        text = path.read_text(encoding="utf-8")
+        assert text.count(mark) == 1
+        path.write_text(text.replace(mark, f"{mark}    {added}\n"), encoding="utf-8")
+    done = contracts()
+    assert done.returncode == 0, done.stdout
+    code.write_text(code.read_text(encoding="utf-8").replace("thousand current USD", "thousand USD"), encoding="utf-8")
+    assert "test_every_column_has_a_unit" in contracts().stdout, "the control: the unit is looked at"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("source", "registered by being there"),
+        ("estimator", '"gravity.made_name": ("made_name",),'),
+        ("analysis", "Run it once for its published numbers"),
+    ],
+)
+def test_new_says_what_remains_to_be_done(checkout, capsys, kind, said):
+    assert cli.execute(["new", kind, "made_name", "--dir", str(checkout)]) == 0
+    wrote, rest = (capsys.readouterr().out + "\n").split("test_", 1)
+    assert wrote.startswith("wrote ")
+    assert said in rest
+    assert (
+        cli.execute(["new", kind, "made_name" if kind != "analysis" else "04_made_name", "--dir", str(checkout)]) == 2
+    )
+    assert said not in capsys.readouterr().out, "nothing was made, so nothing remains"
 
 
 def test_new_estimator_works_as_written(checkout, monkeypatch):

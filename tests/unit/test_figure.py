@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.markers import CARETDOWN, CARETUP
 
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.records.estimate import Estimate
@@ -236,3 +237,60 @@ def test_foot_is_wrapped_to_the_width():
     assert box.x1 <= canvas.bbox.x1
     assert box.y1 <= fig.axes[0].get_tightbbox().y0
     assert canvas.get_figwidth() == theme.WIDTH
+
+
+def overprinted(axes):
+    """Words in the panel that a drawn whisker runs through."""
+    axes.figure.draw_without_rendering()
+    low, high = axes.get_ylim()
+    whiskers = [s for c in axes.collections if hasattr(c, "get_segments") for s in c.get_segments() if len(s) == 2]
+    out = []
+    for text in axes.texts:
+        box = text.get_window_extent()
+        for segment in whiskers:
+            (x, y0), (_, y1) = axes.transData.transform(np.clip(segment, [-np.inf, low], [np.inf, high]))
+            if box.x0 <= x <= box.x1 and min(y0, y1) <= box.y1 and max(y0, y1) >= box.y0:
+                out.append(text.get_text())
+    return out
+
+
+@pytest.mark.parametrize("reference", [-7, -1])
+def test_no_whisker_runs_through_a_word(reference):
+    times = [t for t in range(-6, 13) if t != reference]
+    one, other = (
+        event_study(times, se=se, model=str(se), reference=reference, treated_units={}) for se in (0.04, 40.0)
+    )
+    axes = figure([one, other]).axes[0]
+    assert {"reference", "event"} <= {t.get_text() for t in axes.texts}
+    assert overprinted(axes) == []
+    boxes = [t.get_window_extent() for t in axes.texts]
+    assert not boxes[0].overlaps(boxes[1])
+    axes.text(1.2, axes.get_ylim()[0], "a word in the way", ha="center", va="bottom")
+    assert "a word in the way" in overprinted(axes)
+
+
+def arrows(axes, marker):
+    return sorted(x for line in axes.lines if line.get_marker() == marker for x in line.get_xdata())
+
+
+def test_a_wide_series_is_cut_with_arrows_and_leaves_the_precise_one_readable():
+    precise, wide = event_study(se=0.04), event_study(se=4.0, model="wide", seed=1)
+    fig = figure([precise, wide])
+    alone = np.diff(figure(precise).axes[0].get_ylim())[0]
+    low, high = fig.axes[0].get_ylim()
+    assert high - low <= 2 * alone
+    assert len(arrows(fig.axes[0], CARETUP)) == len(arrows(fig.axes[0], CARETDOWN)) == 11
+    assert arrows(fig.axes[0], CARETUP) == arrows(fig.axes[0], CARETDOWN)
+    assert "beyond the axis (11 points)" in " ".join(texts(fig).split())
+    points = fig.data["estimate"]
+    assert low < points.min() < points.max() < high
+    similar = figure([precise, event_study(se=0.055, model="similar")])
+    assert arrows(similar.axes[0], CARETUP) == []
+    assert "beyond the axis" not in texts(similar)
+
+
+def test_points_of_a_wide_series_far_away_still_show():
+    far = event_study(se=4.0, model="far")
+    far.coef.iloc[3] = 5.0
+    low, high = figure([event_study(), far]).axes[0].get_ylim()
+    assert low < 0 < 5.0 < high

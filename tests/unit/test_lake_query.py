@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+import cyber_trade_econ as cte
 from cyber_trade_econ import lake
 from cyber_trade_econ.errors import ConfigError, NotPulled, UnknownName
 from cyber_trade_econ.records.source import Part, Piece, Source
@@ -114,6 +115,49 @@ def test_columns_come_in_the_order_asked() -> None:
 def test_a_value_of_another_type_is_refused(where: Any) -> None:
     with pytest.raises(ConfigError, match="a value to find"):
         lake.load("t.trade", where=where)
+
+
+@pytest.mark.parametrize("where", [["count"], 3, ("count", 1), {"count"}, 1.5, True, b"count = 1"])
+def test_a_condition_of_another_type_is_refused(where: Any) -> None:
+    with pytest.raises(ConfigError, match=r"the condition of a load.*a mapping such as"):
+        lake.load("t.trade", where=where)
+    assert len(lake.load("t.trade", where={"count": 1})) == 1  # control
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"), [("count", r"Pass a list: columns=\['count'\]"), (3, "a list of names")]
+)
+def test_columns_that_are_no_list_are_refused(columns: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        lake.load("t.trade", columns=columns)
+    assert list(lake.load("t.trade", columns=("count",))) == ["count"]  # control
+
+
+def test_a_table_that_is_no_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="source and table"):
+        lake.load(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("years", ["2005", b"2005", ["2005"], 2005.0, [2005.5], True, [None], 5, [], range(0)])
+def test_what_is_no_year_is_refused_everywhere(years: Any) -> None:
+    for ask in (lambda: cte.pull("baci", years=years), lambda: cte.panel("us_month", years)):
+        with pytest.raises(ConfigError, match="year"):
+            ask()
+
+
+@pytest.mark.parametrize("years", [2005, [2005], (2005, 2005), range(2005, 2006), np.int16(2005), np.array([2005])])
+def test_a_year_or_several_are_years(years: Any) -> None:
+    assert lake.chosen_years(years) == {2005}
+    assert lake.chosen_years(None) is None
+    with pytest.raises(NotPulled):  # past the check of the years
+        cte.panel("us_month", years)
+
+
+def test_a_mirror_or_source_of_another_type_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the path of a folder"):
+        cte.pull("baci", mirror=5)
+    with pytest.raises(UnknownName):
+        cte.pull(["baci"])
 
 
 def test_names_that_do_not_exist() -> None:

@@ -86,6 +86,12 @@ def test_years_not_pulled_are_named(little_lake):
         panels.build("bilateral_year", years=range(2018, 2022))
 
 
+def test_one_year_is_a_year(little_lake):
+    assert set(panels.build("bilateral_year", years=2021).frame["year"]) == {2021}
+    with pytest.raises(ConfigError, match="'2021'"):
+        panels.build("bilateral_year", years="2021")
+
+
 def test_names_and_options_are_checked():
     with pytest.raises(UnknownName, match="bilateral_year"):
         panels.build("bilateral_yearly")

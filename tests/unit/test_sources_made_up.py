@@ -164,6 +164,19 @@ def test_census_a_new_group_is_a_group(pulled: Any) -> None:
     assert lake.load("us_census.flows", where={"partner_code": "0099"})["is_group"].all()
 
 
+def test_census_a_cut_file_leaves_the_earlier_bytes(pulled: Any, own_lake: Path) -> None:
+    whole = xlsx(census())
+    pulled("us_census", {"country.xlsx": whole})
+    lock = (own_lake / "raw/us_census/lock.json").read_bytes()
+    with pytest.raises(ParseError):
+        pulled("us_census", {"country.xlsx": cut(whole)})
+    assert (own_lake / "raw/us_census/country.xlsx").read_bytes() == whole
+    assert (own_lake / "raw/us_census/lock.json").read_bytes() == lock
+    longer = xlsx(census(census_row("2024", "5700", "China", [1.0] * 2 + [0.0] * 10, [1.0] * 2 + [0.0] * 10)))
+    pulled("us_census", {"country.xlsx": longer})  # control
+    assert (own_lake / "raw/us_census/country.xlsx").read_bytes() == longer
+
+
 @pytest.mark.parametrize(
     ("content", "error", "message"),
     [
@@ -546,6 +559,19 @@ def test_baci_years_choose_files(pulled: Any) -> None:
     got = pulled("baci", {"BACI_HS92_V202301.zip": packed(members)}, years=[2021])
     assert lake.years("baci.flows") == (2021,)
     assert got.facts["flows"]["files_of_other_years"] == 1
+
+
+def test_baci_years_that_a_mirror_lacks_are_told_from_those_it_has(pulled: Any) -> None:
+    more = {"BACI_HS92_Y2020_V202301.csv": FLOWS.replace("2021,", "2020,")}
+    with pytest.raises(ConfigError, match=r"of the years 2005, 2006; found files of 2020, 2021\."):
+        pulled("baci", baci(**more), years=range(2005, 2007))
+    with pytest.raises(ConfigError, match=r"no BACI file of the years 2005; found.*country_codes"):
+        pulled("baci", {"country_codes_V202301.csv": NEW_COUNTRIES}, years=2005)
+    members = {name: str(text).encode() for name, text in baci(**more).items()}
+    with pytest.raises(ConfigError, match=r"found \[2005\]; allowed: 2020, 2021"):
+        pulled("baci", {"BACI_HS92_V202301.zip": packed(members)}, years=2005)
+    pulled("baci", baci(**more), years=2020)  # control
+    assert lake.years("baci.flows") == (2020,)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 import types
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from cyber_trade_econ.errors import ConfigError, NotPulled, ParseError, PublishedNumberMoved, UnknownName
 from cyber_trade_econ.records.estimate import Estimate
 from cyber_trade_econ.records.panel import Panel
-from cyber_trade_econ.report import cited, provenance, runner, script
+from cyber_trade_econ.report import cited, printed, provenance, runner, script
 from cyber_trade_econ.report.check import check
 from cyber_trade_econ.report.figure import figure
 from cyber_trade_econ.report.study import Settings, Study, running, study
@@ -214,6 +215,57 @@ def test_check_notices_missing_and_new_tables_but_not_left_over_files(tmp_path):
         check(tmp_path / "new", tmp_path / "old")
     assert "main.csv: not written any more" in str(caught.value)
     assert "second.csv: new, not published" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["main.tex", "main.html", "main.md", "index.html"])
+@pytest.mark.parametrize(("old", "new"), [("(0.100)", "(0.102)"), ("PPML", "OLS"), ("E2, E1", "E2"), ("50", "51")])
+def test_check_reads_the_printed_texts_too(tmp_path, name, old, new):
+    record().save(tmp_path / "old")
+    record().save(tmp_path / "new")
+    assert check(tmp_path / "new", tmp_path / "old")
+    path = tmp_path / "old" / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(PublishedNumberMoved, match=rf"{name}, line \d+: .*{re.escape(new.strip('()'))}.* -> "):
+        check(tmp_path / "new", tmp_path / "old")
+
+
+def test_check_names_missing_texts_and_leaves_pictures_alone(tmp_path):
+    record().save(tmp_path / "old")
+    record().save(tmp_path / "new")
+    (tmp_path / "old" / "main.png").write_bytes(b"another picture")
+    assert check(tmp_path / "new", tmp_path / "old")
+    (tmp_path / "old" / "main.tex").unlink()
+    (tmp_path / "new" / "main.md").unlink()
+    with pytest.raises(PublishedNumberMoved) as caught:
+        check(tmp_path / "new", tmp_path / "old")
+    assert "main.tex: new, not published" in str(caught.value)
+    assert "main.md: not written any more" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("x & $-$0.123 \\\\", "x & $-$0.124 \\\\", True),
+        ("x & $-$0.123 \\\\", "x & $-$0.125 \\\\", False),
+        ("x & $-$0.123 \\\\", "x & 0.123 \\\\", False),
+        ("5.0$\\times10^{-4}$", "0.001", True),
+        ("4.0$\\times10^{-17}$", "$-$3.0$\\times10^{-17}$", True),
+        ("8.0$\\times10^{-5}$", "8.2$\\times10^{-5}$", False),
+        ("<td>\N{MINUS SIGN}0.50</td>", "<td>\N{MINUS SIGN}0.51</td>", True),
+        ("13,778", "13,779", False),
+        ("usa-2018-ndaa", "usa-2019-ndaa", False),
+        ("version 0.1.0", "version 0.1.1", False),
+        ("doi.org/10.1162/rest", "doi.org/10.1163/rest", False),
+        ("0.123***", "0.123**", False),
+        ("0.123 fell.", "0.123 rose.", False),
+        ("a", "a\nb", False),
+    ],
+)
+def test_printed_numbers_may_round_otherwise_and_nothing_else(old, new, same):
+    assert (list(printed.differences(old, new)) == []) == same
+    assert (list(printed.differences(new, old)) == []) == same
 
 
 def test_check_needs_two_folders_and_published_tables(tmp_path):

@@ -70,14 +70,14 @@ def test_shows_sample_effects_clusters_and_fit():
     assert shown(t, "Pseudo R²") == ("0.950", "0.950")
     assert "R²" not in [r.label for r in t.rows]
     assert "Small-sample convention: G/(G-1)." in t.notes
-    assert "Events behind cyber_rule: E1, E2." in t.notes
+    assert "Events behind cyber_rule: E1, E2." in t.events
     assert "Data: Gaulier, Zignago (2010). BACI." in t.notes
 
 
 def test_events_that_differ_by_column_are_told_apart():
     t = table([estimate(), estimate(events={"cyber_rule": ("E9",)})])
-    assert "Events behind cyber_rule in column (1): E1, E2." in t.notes
-    assert "Events behind cyber_rule in column (2): E9." in t.notes
+    assert "Events behind cyber_rule in column (1): E1, E2." in t.events
+    assert "Events behind cyber_rule in column (2): E9." in t.events
     values = {(r["column"], r["value"]) for r in long_rows(t) if r["name"] == "events: cyber_rule"}
     assert values == {("(1)", "E1;E2"), ("(2)", "E9")}
 
@@ -287,7 +287,7 @@ def test_frame_table_keeps_numbers_and_labels():
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a TeX engine")
-def test_tex_compiles_with_booktabs_alone(tmp_path):
+def test_tex_compiles_whatever_the_labels(tmp_path):
     nasty = "".join(map(chr, range(32, 127))) + "×−≤≥²–—\\input{x}"
     t = table(
         [estimate(collinear=["contig"]), estimate((-1e-9, 1e12, np.nan), (1e-10, np.nan, 1.0), converged=False)],
@@ -298,9 +298,97 @@ def test_tex_compiles_with_booktabs_alone(tmp_path):
         title=nasty,
         notes=[nasty, "word " * 200],
     )
-    preamble = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
-    (tmp_path / "t.tex").write_text(preamble + t.to_tex() + "\\end{document}\n", encoding="utf-8")
-    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "-no-shell-escape", "t.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=100, check=False)
-    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    tex_log(tmp_path, t.to_tex())
     assert (tmp_path / "t.pdf").is_file()
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a TeX engine")
+@pytest.mark.parametrize(("columns", "terms"), [(1, 3), (9, 3), (2, 90)])
+def test_tex_fits_line_and_page(tmp_path, columns, terms):
+    wide = wide_table(columns, terms)
+    log = tex_log(tmp_path, wide.to_tex())
+    assert "Float too large" not in log
+    assert all(float(points) <= 5 for points in re.findall(r"Overfull \\[hv]box \(([\d.]+)pt", log))
+    assert wide.events
+    assert wide.to_tex().index("Events behind") > wide.to_tex().index(r"\end{table}")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a TeX engine")
+@pytest.mark.parametrize(("columns", "terms", "said"), [(9, 3, "Overfull \\hbox"), (2, 90, "Float too large")])
+def test_the_log_would_tell_of_a_table_that_does_not_fit(tmp_path, columns, terms, said):
+    text = "\n".join(
+        line for line in wide_table(columns, terms).to_tex().splitlines() if not line.startswith(r"\ifdim")
+    )
+    assert said in tex_log(tmp_path, text)
+
+
+def wide_table(columns, terms):
+    names = [f"a rather long name of term {i}" for i in range(terms)]
+    ids = tuple(f"usa-2019-a-long-event-of-that-name-{i}" for i in range(110))
+    one = Estimate(
+        "PPML",
+        "y ~ x",
+        pd.Series(0.5, names),
+        pd.DataFrame(np.eye(terms), names, names),
+        99,
+        facts={"vcov": "cluster: pair"},
+        events={names[0]: ids},
+    )
+    titles = [f"Number {i}, without some pairs" for i in range(columns)]
+    return table([one] * columns, columns=titles, title="A title", stat="ci")
+
+
+def tex_log(folder, text):
+    preamble = "\\documentclass{article}\\usepackage{booktabs}\\usepackage{graphicx}\\begin{document}\n"
+    (folder / "t.tex").write_text(preamble + text + "\\end{document}\n", encoding="utf-8")
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "-no-shell-escape", "t.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
+    return (folder / "t.log").read_text(encoding="latin-1")
+
+
+def event_study(first=-5, last=4, **facts):
+    times = [t for t in range(first, last + 1) if t != -1]
+    terms = [f"event_time::{t}" for t in times]
+    base = {
+        "event_terms": terms,
+        "event_time": times,
+        "reference": -1,
+        "binned_ends": True,
+        "treated_units": {t: 1000 + t for t in times},
+    }
+    vcov = pd.DataFrame(np.eye(len(terms)), terms, terms)
+    return Estimate("TWFE", "y ~ x", pd.Series(0.1, terms), vcov, 99, facts=base | facts)
+
+
+def test_event_studies_show_reference_treated_pairs_and_binned_ends():
+    t = table([event_study(), event_study(reference_label="expected flow"), estimate()])
+    assert shown(t, "Reference") == ("event time -1", "expected flow", "")
+    assert shown(t, "Treated pairs") == ("1,000", "1,000", "")
+    labels = [r.label for r in t.rows if r.label]
+    assert labels[0] == "Event time -5 or earlier"
+    assert "Event time 4 or later" in labels
+    assert "Event time 3" in labels
+    names = {r["name"] for r in long_rows(t)}
+    assert {"event_time::-5", "event_time::4", "reference", "treated_pairs"} <= names
+    assert not any("or later" in n for n in names)
+    assert not any(r.label in ("Reference", "Treated pairs") for r in table(estimate()).rows)
+
+
+def test_only_binned_ends_are_called_so():
+    open_ends = [r.label for r in table(event_study(binned_ends=False)).rows]
+    assert "Event time -5" in open_ends
+    assert not any("or earlier" in label or "or later" in label for label in open_ends)
+    at_end = table(event_study(-1, 2))  # the reference is the first period and stands for all before it
+    assert shown(at_end, "Reference") == ("event time -1 or earlier",)
+    assert at_end.rows[0].label == "Event time 0"
+    own = table(event_study(), names={"event_time::4": "Later"})
+    assert shown(own, "Later") == ("0.100",)
+
+
+def test_ends_that_only_some_columns_bin_are_told_in_a_note():
+    t = table([event_study(), event_study(-5, 6)], columns=["short", "long"])
+    labels = [r.label for r in t.rows]
+    assert {"Event time -5 or earlier", "Event time 4", "Event time 6 or later"} <= set(labels)
+    assert "In column short the window ends with event time 4 or later." in t.notes
+    assert not any("window ends" in n for n in table([event_study(), event_study()]).notes)

@@ -1,22 +1,6 @@
-"""Templates for what is added most often: a source, an estimator, an analysis; each works and is tested as written."""
+"""What `new` writes; ``@NAME@`` stands for the name."""
 
-from __future__ import annotations
-
-import keyword
-import re
-from typing import TYPE_CHECKING
-
-from cyber_trade_econ.errors import ConfigError
-from cyber_trade_econ.report import write
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-KINDS = ("source", "estimator", "analysis")
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_NUMBERED = re.compile(r"(\d{2})_([a-z][a-z0-9_]*)")
-
-_SOURCE = '''\
+SOURCE = '''\
 """@NAME@: say in one line what the publisher measures."""
 
 from __future__ import annotations
@@ -39,7 +23,7 @@ FLOWS = Table(
         Column("year", "int16", "year", "Calendar year."),
         Column("exporter", "string", "ISO 3166-1 alpha-3", "Exporting country."),
         Column("importer", "string", "ISO 3166-1 alpha-3", "Importing country."),
-        Column("trade_kusd", "float64", "thousand USD", "Value of trade.", lowest=0),
+        Column("trade_kusd", "float64", "thousand current USD", "Value of trade.", lowest=0),
     ),
     key=("year", "exporter", "importer"),
 )
@@ -51,7 +35,8 @@ def _parts(years: Years) -> Sequence[Part]:  # noqa: ARG001  one file holds all 
 
 def _tidy(raw: Sequence[Raw], years: Years) -> Iterator[Piece]:
     types = pa.schema([(c.name, c.arrow) for c in FLOWS.columns])
-    options = csv.ConvertOptions(column_types=types, strings_can_be_null=True)
+    # An empty cell is missing, and nothing else is: by default NA, the two letters of Namibia, would be too.
+    options = csv.ConvertOptions(column_types=types, strings_can_be_null=True, null_values=[""])
     for file in raw:
         data = csv.read_csv(file.path, convert_options=options)
         wanted = [years is None or y in years for y in data["year"].to_pylist()]
@@ -75,7 +60,7 @@ SOURCE = Source(
 )
 '''
 
-_SOURCE_TEST = '''\
+SOURCE_TEST = '''\
 """The source @NAME@: a small file of its layout becomes its table."""
 
 from cyber_trade_econ.records.source import Raw
@@ -89,9 +74,17 @@ def test_tidy_gives_the_declared_table(tmp_path):
     rows = SOURCE.table(piece.table).conform(piece.data).to_pylist()
     assert rows == [{"year": 2021, "exporter": "FRA", "importer": "DEU", "trade_kusd": 2.5}]
     assert piece.facts == {"rows_read": 2, "rows_other_years": 1}
+
+
+def test_only_an_empty_cell_is_missing(tmp_path):
+    file = tmp_path / "@NAME@.csv"
+    file.write_text("year,exporter,importer,trade_kusd\\n2020,NA,,1.5\\n", encoding="utf-8")
+    (piece,) = SOURCE.tidy([Raw("flows", file, "")], None)
+    assert piece.data["exporter"].to_pylist() == ["NA"]
+    assert piece.data["importer"].to_pylist() == [None]
 '''
 
-_ESTIMATOR = '''\
+ESTIMATOR = '''\
 """@NAME@: say in one line what is estimated, and cite the paper (DOI) below."""
 
 from __future__ import annotations
@@ -147,12 +140,14 @@ def @NAME@(data: pd.DataFrame | Panel, outcome: str) -> Estimate:
             "rows_used": len(y),
             "dropped": {"missing": len(frame) - len(y)},
             "vcov": "iid",
+            "ssc": "none",
+            "clusters": {},
         },
         sources=sources,
     )
 '''
 
-_ESTIMATOR_TEST = '''\
+ESTIMATOR_TEST = '''\
 """The estimator @NAME@ finds what was planted."""
 
 import numpy as np
@@ -175,7 +170,7 @@ def test_refuses_an_empty_sample():
         @NAME@(pd.DataFrame({"y": [1.0]}), "y")
 '''
 
-_ANALYSIS = '''\
+ANALYSIS = '''\
 """Say in one line which question this study asks.
 
 Say in a paragraph what the number can and cannot mean: the estimand, what identifies it, and what would falsify it.
@@ -208,7 +203,7 @@ study.add_figure("gravity", cte.figure(estimate))
 study.save()
 '''
 
-_ANALYSIS_TEST = '''\
+ANALYSIS_TEST = '''\
 """The study @NAME@ gives its published numbers; run its main.py once to publish them."""
 
 import subprocess
@@ -220,51 +215,3 @@ def test_published_numbers_hold(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
 '''
-
-
-def new(kind: str, name: str, folder: Path) -> list[Path]:
-    """Write the template and the test of a new thing into a source checkout.
-
-    Parameters
-    ----------
-    kind
-        ``"source"``, ``"estimator"`` or ``"analysis"``.
-    name
-        Lower-case letters, digits and ``_``; an analysis gets the next free number in front unless it brings one.
-    folder
-        Root of the checkout.
-
-    Returns
-    -------
-    The files written.
-
-    Raises
-    ------
-    ConfigError
-        If the kind or name is not allowed, the folder is no checkout, or a file exists; nothing is written then.
-    """
-    if kind not in KINDS:
-        raise ConfigError("what to make", found=repr(kind), allowed=KINDS)
-    if not (folder / "pyproject.toml").is_file() or not (folder / "cyber_trade_econ").is_dir():
-        raise ConfigError(f"{folder} is not a checkout of cyber_trade_econ", fix="Name its root with --dir.")
-    if kind == "analysis" and not _NUMBERED.fullmatch(name):
-        numbers = [int(m[1]) for p in (folder / "analyses").glob("*") if (m := _NUMBERED.fullmatch(p.name))]
-        full = f"{max(numbers, default=0) + 1:02d}_{name}"
-    else:
-        full = name
-    bare = full.split("_", 1)[1] if kind == "analysis" else full
-    if not _NAME.fullmatch(bare) or keyword.iskeyword(bare):
-        raise ConfigError("the name", found=repr(name), allowed="lower-case letters, digits and _, a letter first")
-    files = {folder / path: text.replace("@NAME@", full) for path, text in _files(kind, full).items()}
-    present = [str(path) for path in files if path.exists()]
-    if present:
-        raise ConfigError("nothing is overwritten", found=", ".join(present), fix="Choose another name.")
-    return [write.whole(path, text) for path, text in files.items()]
-
-
-def _files(kind: str, name: str) -> dict[str, str]:
-    if kind == "source":
-        return {f"cyber_trade_econ/sources/{name}.py": _SOURCE, f"tests/unit/test_source_{name}.py": _SOURCE_TEST}
-    if kind == "estimator":
-        return {f"cyber_trade_econ/gravity/{name}.py": _ESTIMATOR, f"tests/unit/test_{name}.py": _ESTIMATOR_TEST}
-    return {f"analyses/{name}/main.py": _ANALYSIS, f"tests/replication/test_{name}.py": _ANALYSIS_TEST}
