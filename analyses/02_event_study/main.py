@@ -57,6 +57,6 @@ TITLES = {"annual": "Annual trade around the first event", "monthly": "Abnormal 
 for stem, estimates in {"annual": annual, "monthly": monthly}.items():
     study.add_estimates({f"{stem}: {k}": e for k, e in estimates.items()})
     study.add_table(stem, cte.table(list(estimates.values()), columns=list(estimates), title=TITLES[stem]))
-    study.add_figure(stem, cte.figure(list(estimates.values()), labels=list(estimates)))
+    study.add_figure(stem, cte.figure(estimates["All events"]))
     study.add_note(estimates["All events"].facts["identification"][0])
 study.save()

@@ -71,7 +71,10 @@ def load(
     if not chosen:
         raise ConfigError("the columns to load", found="none", allowed=list(declared))
     condition, values = _condition(where, declared, table)
-    text = f"SELECT {', '.join(map(_quoted, chosen))} FROM read_parquet($files) WHERE (\n{condition}\n)"  # noqa: S608  # names are quoted, values bound
+    # Filters may be run as joins, which keep no order: it is asked for.
+    text = f"""SELECT {", ".join(map(_quoted, chosen))}
+        FROM read_parquet($files, filename = true, file_row_number = true) WHERE (\n{condition}\n)
+        ORDER BY list_position($files, filename), file_row_number"""  # noqa: S608  # names are quoted, values bound
     return _run(text, paths, values)
 
 
