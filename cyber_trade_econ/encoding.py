@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ.errors import FormulaError
+from cyber_trade_econ.errors import BadRegressor, FormulaError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def encode(formula: Formula, kept: pd.DataFrame) -> Encoding:
     add up to something the model holds already: the constant or the effects, or in a product the rest of its parts.
     """
     columns = {a.name for t in formula.terms for a in t if a.kind == "i"}
-    seen = {name: tuple(pd.unique(kept[name].sort_values())) for name in columns}
+    seen = {name: _levels(kept[name]) for name in columns}
     constant = bool(formula.intercept or formula.effects)
     shown: dict[tuple[Term, Atom], tuple[Any, ...]] = {}
     for term in formula.terms:
@@ -59,6 +59,17 @@ def encode(formula: Formula, kept: pd.DataFrame) -> Encoding:
             out = atom.ref if atom.ref is not None else levels[0] if marginal else None
             shown[term, atom] = tuple(v for v in levels if out is None or v != out)
     return Encoding(seen, shown)
+
+
+def _levels(series: pd.Series) -> tuple[Any, ...]:
+    try:
+        return tuple(pd.unique(series.sort_values()))
+    except TypeError as error:
+        raise BadRegressor(
+            f"i({series.name}) mixes types that have no order",
+            found=str(error),
+            fix="Make all of them text, or all numbers.",
+        ) from None
 
 
 def columns_of(

@@ -12,7 +12,7 @@ from cyber_trade_econ import design as designs
 from cyber_trade_econ import estimable
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError, EmptySample, FormulaError, SeparationError
-from cyber_trade_econ.formula import Formula, effect_name, parse
+from cyber_trade_econ.formula import Atom, Formula, effect_name, parse
 from cyber_trade_econ.hdfe import linear, poisson
 from cyber_trade_econ.hdfe.leastsquares import names_of
 from cyber_trade_econ.hdfe.prune import prune
@@ -103,7 +103,13 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
     design = _existing(full, model, options, parsed)
     estimable.rows(design, parsed)
     centred, back = _centred(design)
-    core = _poisson(centred, options.tol) if model == "PPML" else _linear(centred, intercept=parsed.intercept)
+    before, after = (np.linalg.norm(d.X, axis=0) for d in (design, centred))
+    stretch = before / np.where(after > 0, after, 1.0)
+    core = (
+        _poisson(centred, stretch, options.tol)
+        if model == "PPML"
+        else _linear(centred, stretch, intercept=parsed.intercept)
+    )
     back = back[np.ix_(core.kept, core.kept)]
     beta = back @ core.beta
     collinear = names_of(~core.kept, design.names)
@@ -220,8 +226,10 @@ def _existing(full: designs.Design, model: Model, options: Options, formula: For
     return design
 
 
-def _poisson(design: designs.Design, tol: float) -> _Core:
-    result = poisson.fit(design.y, design.X, list(design.factors.values()), design.w, design.offset, tol=tol)
+def _poisson(design: designs.Design, stretch: Array, tol: float) -> _Core:
+    result = poisson.fit(
+        design.y, design.X, list(design.factors.values()), design.w, design.offset, stretch=stretch, tol=tol
+    )
     exposure = np.exp(design.offset)
     null_mean = exposure * (np.sum(design.w * design.y) / np.sum(design.w * exposure))
     null = poisson.log_likelihood(design.y, null_mean, design.w)
@@ -237,9 +245,9 @@ def _poisson(design: designs.Design, tol: float) -> _Core:
     return _Core(result.beta, result.kept, result.root, result.within, design.y - result.mu, result.effects, 1.0, facts)
 
 
-def _linear(design: designs.Design, *, intercept: bool) -> _Core:
+def _linear(design: designs.Design, stretch: Array, *, intercept: bool) -> _Core:
     target = design.y - design.offset
-    result = linear.fit(target, design.X, list(design.factors.values()), design.w)
+    result = linear.fit(target, design.X, list(design.factors.values()), design.w, stretch)
     ssr = float(np.sum(design.w * result.residual**2))
     centre = np.average(target, weights=design.w) if intercept or design.factors else 0.0
     total = float(np.sum(design.w * (target - centre) ** 2))
@@ -289,9 +297,9 @@ def refit(estimate: Estimate, data: pd.DataFrame | Panel, extra: str) -> Estimat
     parsed = parse(estimate.formula)
     if extra in parsed.columns:
         raise FormulaError(f"the column {extra!r} is already part of {estimate.formula}")
-    left, _, right = estimate.formula.partition(" | ")
     model: Model = "PPML" if estimate.model == "PPML" else "OLS"
-    return fit(model, f"{left} + {extra}" + (f" | {right}" if right else ""), data, estimate.options)
+    wider = replace(parsed, terms=(*parsed.terms, (Atom("name", extra),)))
+    return fit(model, wider, data, estimate.options)
 
 
 __all__ = ["SEPARATION", "Model", "Options", "effect_name", "fit", "refit"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cyber_trade_econ.design import column
-from cyber_trade_econ.errors import ConfigError, FewClusters, NotIdentified
+from cyber_trade_econ.errors import BadRegressor, ConfigError, FewClusters, NotIdentified
 from cyber_trade_econ.event_study.clock import Clock, check_window, events_of, term, wind
 from cyber_trade_econ.fit import Options, fit
 from cyber_trade_econ.formula import Atom, Formula, parse
@@ -65,7 +65,7 @@ def abnormal_trade(
 ) -> Estimate:
     """Estimate mean abnormal trade by event time; see `cyber_trade_econ.event_study.event_study`."""
     check_window(leads, lags, -1)
-    frame = data.frame if isinstance(data, Panel) else data
+    frame = (data.frame if isinstance(data, Panel) else data).reset_index(drop=True)
     clock = wind(frame, unit, time, cohort)
     fewest = FEWEST[clock.time_unit]
     if window < fewest:
@@ -81,7 +81,9 @@ def abnormal_trade(
     lost = usable & ~averaged
     if lost.any():
         left_out |= {"unit without an expected flow in the whole event window": int(lost.sum())}
+    learn = flows["learn"].to_numpy()
     used = (learn | (sides.compare & flows["compare"].to_numpy())) & ~lost
+    left_out |= flows.attrs["dropped"]
     left_out |= {"outside the learning and event windows": len(frame) - int(used.sum()) - sum(left_out.values())}
     terms = pd.Index([term(h) for h in range(-leads, lags + 1)], name="term")
     facts: dict[str, Any] = {
@@ -190,11 +192,12 @@ def _flows(
     expected = fit("PPML", spec, work.loc[learn], Options(vcov="hetero", collinear="drop", tol=options.tol))
     flow = expected.predict(work).to_numpy()
     out = pd.DataFrame({"unit": frame[unit].to_numpy(), "h": clock.event_time}, index=frame.index)
-    out["learn"] = learn & usable
+    out["learn"] = np.isin(out.index, np.asarray(expected.sample))
     out["compare"] = usable & ~learn & ~np.isnan(flow) & ~np.isnan(clock.event_time)
     out["actual"] = frame[outcome].to_numpy(dtype=float)
     out["expected"] = flow
     shown = f"{outcome} ~ own trends | " if trend else f"{outcome} ~ 1 | "
+    out.attrs["dropped"] = {f"learning: {reason}": n for reason, n in expected.facts["dropped"].items()}
     out.attrs["formula"] = shown + " + ".join("^".join(e) for e in spec.effects)
     return out
 
@@ -227,7 +230,13 @@ def _events(flows: pd.DataFrame, frame: pd.DataFrame, vcov: Vcov, leads: int, la
             "vcov of abnormal trade", found=str(vcov), allowed="cte.cluster(one column), by default the cohort"
         )
     values = column(frame, vcov.by[0], "the cluster").to_numpy()
-    of_unit = pd.DataFrame({"unit": flows["unit"].to_numpy(), "group": values}).drop_duplicates("unit")
+    of_unit = pd.DataFrame({"unit": flows["unit"].to_numpy(), "group": values}).drop_duplicates()
+    of_unit = of_unit[of_unit["unit"].isin(complete)]
+    if of_unit["group"].isna().any() or of_unit["unit"].duplicated().any():
+        raise BadRegressor(
+            f"the cluster {vcov.by[0]!r} must be known and the same in every row of a unit",
+            found=f"{int(of_unit['group'].isna().sum())} missing, {int(of_unit['unit'].duplicated().sum())} changing",
+        )
     group = of_unit.set_index("unit").loc[complete, "group"].to_numpy()
     actual, expected = (wide[v].loc[complete].to_numpy() for v in ("actual", "expected"))
     return _Events(complete.to_numpy(), actual, expected, pd.factorize(group)[0])

@@ -75,12 +75,12 @@ def twfe(
     }
     if clock.early.any():
         facts["dropped"] = {**facts["dropped"], "unit treated in its first period": int(clock.early.sum())}
-    ids = events_of(data, cohort, used & clock.treated)
+    ids = {term(h): events_of(data, cohort, used & (cells == h)) for h in times}
     return replace(
         estimate,
         model=f"{estimate.model} event study (TWFE)",
         facts=facts,
-        events={term(h): ids for h in times} if ids else {},
+        events={name: found for name, found in ids.items() if found},
     )
 
 

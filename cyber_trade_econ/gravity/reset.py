@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cyber_trade_econ.fit import refit
+from cyber_trade_econ.formula import parse
 from cyber_trade_econ.inference.wald import WaldTest, wald
 from cyber_trade_econ.records.panel import Panel
 
@@ -42,8 +43,10 @@ def reset(estimate: Estimate, data: pd.DataFrame | Panel) -> WaldTest:
     """
     frame = data.frame if isinstance(data, Panel) else data
     index = estimate.predict(frame, "link")
-    # In deviations from its mean the square is far less collinear with the index, and with a constant or effects and the
-    # index itself in the model the test is the same.
-    added = frame.assign(**{_ADDED: (index - index.mean()) ** 2})
+    formula = parse(estimate.formula)
+    # In deviations from its mean the square is far less collinear with the index; with a constant or effects and the index
+    # itself in the model the test is the same. An offset is part of the index but of no column, so nothing may be taken off.
+    spanned = (formula.intercept or formula.effects) and getattr(estimate.options, "offset", None) is None
+    added = frame.assign(**{_ADDED: (index - (index.mean() if spanned else 0.0)) ** 2})
     again = data.with_frame(added) if isinstance(data, Panel) else added
     return wald(refit(estimate, again, _ADDED), [_ADDED])

@@ -45,9 +45,12 @@ class LinearFit:
     within_total: float
 
 
-def fit(y: Array, X: Array, factors: Sequence[Factor], w: Array) -> LinearFit:
-    """Regress ``y`` (n,) on ``X`` (n, K) and the effects with weights ``w`` (n,)."""
-    lengths = weighted_lengths(X, w)
+def fit(y: Array, X: Array, factors: Sequence[Factor], w: Array, stretch: Array | float = 1.0) -> LinearFit:
+    """Regress ``y`` (n,) on ``X`` (n, K) and the effects with weights ``w`` (n,).
+
+    ``stretch`` (K,) says how much longer each column was before it was centred: the yardstick of collinearity.
+    """
+    lengths = weighted_lengths(X, w) * stretch
     state: list[Array] = []
     net = np.column_stack([X, y])
     if factors:

@@ -98,6 +98,7 @@ def fit(
     w: Array,
     offset: Array,
     *,
+    stretch: Array | float = 1.0,
     tol: float = 1e-8,
     max_iterations: int = 200,
 ) -> PoissonFit:
@@ -107,6 +108,8 @@ def fit(
     ----------
     y, X, factors, w, offset
         Outcome (n,) that is not negative, regressors (n, K), effects, weights (n,) that are positive, offset (n,).
+    stretch
+        How much longer each column was before it was centred, (K,): the yardstick of collinearity.
     tol
         The iteration stops when the deviance changes by less than this share **and** the last step moved the fitted index by
         less than ``sqrt(tol) / 1000`` on weighted average. Steps converge quadratically: what is left after the last
@@ -137,7 +140,7 @@ def fit(
         working = eta - problem.offset + (problem.y - mu) / mu
         net, state = problem.absorb(np.column_stack([problem.X, working]), w * mu, state)
         if iteration == 1:
-            keep = independent(net[:, :-1], w * mu, weighted_lengths(X, w * mu))
+            keep = independent(net[:, :-1], w * mu, weighted_lengths(X, w * mu) * stretch)
             problem = _Problem(problem.y, X[:, keep], layout, w, problem.offset)
             both = np.append(keep, True)
             net, state = net[:, both], [s[:, both] for s in state]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 from cyber_trade_econ.hdfe.absorb import Layout
 from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, compact
+from cyber_trade_econ.hdfe.leastsquares import COLLINEAR
 
 _NULL = 1e-10  # singular values below this share of the largest count as zero
 _ZERO = 1e-7  # entries of a combination below this, where the largest is one, count as zero
@@ -60,8 +61,7 @@ def _combinations(X: Array, factors: Sequence[Factor], zero: Mask, seed: int) ->
     taking from a random assignment of effects its fit on the positive rows: what is left lies in their null space, and in no
     smaller one, so the first draw that adds nothing ends the search.
     """
-    scale = np.abs(X).max(axis=0, initial=0.0)
-    X = X / np.where(scale > 0, scale, 1.0)
+    X = _net(X, factors)
     if not factors:
         return _basis(X[zero] @ _null_space(X[~zero]))
     effects = _Effects(factors, zero)
@@ -76,6 +76,23 @@ def _combinations(X: Array, factors: Sequence[Factor], zero: Mask, seed: int) ->
         found = _basis(np.column_stack([found, effects.values(rest, zero)]))
         if found.shape[1] == before:
             return found
+
+
+def _net(X: Array, factors: Sequence[Factor]) -> Array:
+    """Take the effects (or the constant) out of the regressors on all rows, and scale what is left to at most one.
+
+    Neither changes what combinations there are; both keep levels far from zero from drowning them in rounding.
+    """
+    before = np.abs(X).max(axis=0, initial=0.0)
+    constant = np.ptp(X, axis=0) == 0 if len(X) else np.zeros(X.shape[1], dtype=bool)
+    if factors:
+        projector = Layout(factors).weighted(np.ones(len(X)))
+        X = projector.residual(X, projector.effects(X))
+    elif constant.any():
+        X = np.where(constant, X, X - X.mean(axis=0))
+    after = np.abs(X).max(axis=0, initial=0.0)
+    gone = after <= COLLINEAR * before
+    return np.where(gone, 0.0, X / np.where(after > 0, after, 1.0))
 
 
 class _Effects:

@@ -113,6 +113,7 @@ def ssc(
     return SmallSample(k_adj, k_fixef, g_adj, g_df, redundant)
 
 
+_ROUNDING = 1e-10  # eigenvalues of a correlation matrix above minus this are not negative
 _NONE = SmallSample(k_adj=False, g_adj=False, name="none")
 _CONVENTIONS: Mapping[str, Mapping[str, SmallSample]] = {
     "OLS": {
@@ -280,11 +281,25 @@ def _require_clusters(counts: Mapping[str, int]) -> None:
 
 
 def _positive(matrix: Array) -> tuple[Array, bool]:
-    """Set negative eigenvalues, which multiway clustering can produce, to zero (Cameron, Gelbach and Miller 2011)."""
+    """Set negative eigenvalues, which inclusion and exclusion can produce, to zero (Cameron, Gelbach and Miller 2011).
+
+    Eigenvalues depend on the units of the regressors. The repair is made in the units given, as other software does; where
+    these are so far apart that rounding hides a negative one, it is made on the correlations.
+    """
     matrix = (matrix + matrix.T) / 2
-    if matrix.size == 0:
+    scale = np.sqrt(np.abs(np.diag(matrix)))
+    if matrix.size == 0 or not (scale > 0).all() or _smallest(matrix, scale) >= -_ROUNDING:
         return matrix, False
+    repaired = _clipped(matrix)
+    if (np.diag(repaired) <= 0).any() or _smallest(repaired, np.sqrt(np.abs(np.diag(repaired)))) < -_ROUNDING:
+        repaired = _clipped(matrix / np.outer(scale, scale)) * np.outer(scale, scale)
+    return repaired, True
+
+
+def _smallest(matrix: Array, scale: Array) -> float:
+    return float(np.linalg.eigvalsh(matrix / np.outer(scale, scale)).min())
+
+
+def _clipped(matrix: Array) -> Array:
     values, vectors = np.linalg.eigh(matrix)
-    if values.min() >= -1e-14 * max(values.max(), 0.0):
-        return matrix, False
-    return (vectors * np.maximum(values, 0.0)) @ vectors.T, True
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)

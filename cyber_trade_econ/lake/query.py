@@ -149,7 +149,7 @@ def _condition(where: Where | None, declared: Mapping[str, str], table: str) -> 
 def _one_expression(condition: str) -> None:
     """Refuse text that is more than one condition, or that asks something of another table."""
     bare = re.sub(r"'(?:[^']|'')*'", "''", condition)
-    error = "a query inside" if re.search(r"\bselect\b", bare, re.IGNORECASE) else ""
+    error = "a query inside" if re.search(r"\bselect\b|\(\s*(from|values|table)\b", bare, re.IGNORECASE) else ""
     try:
         duckdb.SQLExpression(condition)
     except duckdb.Error as problem:
@@ -161,8 +161,12 @@ def _one_expression(condition: str) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a Python value for a numpy scalar or a time stamp."""
+    """Return a Python value for a numpy scalar or a time stamp, None for any kind of missing."""
+    if pd.isna(value):
+        return None
     if isinstance(value, pd.Timestamp):
+        if value != value.normalize():
+            raise ConfigError("a day to find", found=str(value), allowed="a date without a time of day")
         return value.date()
     return value.item() if hasattr(value, "item") else value
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cyber_trade_econ.errors import (
+    BadRegressor,
     ConfigError,
     DuplicateKey,
     EventError,
@@ -174,6 +175,18 @@ def test_events_without_a_common_shock_to_learn_are_counted():
     assert whole.facts["never_treated_units"] == 20
 
 
+def test_rows_that_teach_nothing_are_not_counted_as_taught(months):
+    never = months.loc[months["cohort"].isna(), "partner"].unique()
+    holes = months.assign(
+        trade_musd=months["trade_musd"].mask((months["partner"] == never[0]) & (months.index % 3 == 0))
+    )
+    e = event_study(holes, *MONTHLY, estimator="abnormal_trade", leads=6, lags=6)
+    rest = event_study(holes.dropna(subset=["trade_musd"]), *MONTHLY, estimator="abnormal_trade", leads=6, lags=6)
+    np.testing.assert_allclose(e.coef, rest.coef, rtol=1e-9)
+    assert e.facts["rows_learning"] == rest.facts["rows_learning"]
+    assert e.facts["rows_given"] == e.facts["rows_used"] + sum(e.facts["dropped"].values())
+
+
 def test_abnormal_trade_refuses_what_it_cannot_do(months):
     study = {"estimator": "abnormal_trade", "leads": 6, "lags": 6}
     with pytest.raises(ConfigError, match="at least 24 months"):
@@ -188,6 +201,11 @@ def test_abnormal_trade_refuses_what_it_cannot_do(months):
         event_study(months, *MONTHLY, **study, vcov="hetero")
     with pytest.raises(FewClusters, match="at least two clusters"):
         event_study(months.assign(one="a"), *MONTHLY, **study, vcov=cluster("one"))
+    gap = months["cohort"].notna() & (months["partner"] == months.dropna(subset=["cohort"])["partner"].iloc[0])
+    with pytest.raises(BadRegressor, match="1 missing"):
+        event_study(months.assign(k=months["partner"].mask(gap)), *MONTHLY, **study, vcov=cluster("k"))
+    with pytest.raises(BadRegressor, match="changing"):
+        event_study(months.assign(k=months["month"].dt.year), *MONTHLY, **study, vcov=cluster("k"))
     with pytest.raises(NotIdentified, match="complete window"):
         event_study(months, *MONTHLY, **study | {"lags": 80})
     assert event_study(months, *MONTHLY, **study).df >= 1  # control

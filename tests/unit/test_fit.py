@@ -329,3 +329,53 @@ def test_pseudo_r2_of_an_exposure_alone_is_zero(world):
     frame = world.assign(known=world["x"], trade_musd=np.exp(world["x"]) * 3)
     noisy = frame.assign(trade_musd=frame["trade_musd"] * world["size"])
     assert abs(ppml("trade_musd ~ 1", noisy, offset="known").facts["pseudo_r2"]) < 1e-10
+
+
+@pytest.mark.parametrize("constant", [0.3, 0.1 + 0.2, 1e8])
+def test_a_constant_that_is_not_exact_in_binary_is_still_a_constant(world, constant):
+    for fit, left in ((ols, "log(trade_musd)"), (ppml, "trade_musd")):
+        with pytest.raises(Collinear, match="c: constant"):
+            fit(f"{left} ~ x + c", world.assign(c=constant))
+        assert fit(f"{left} ~ x + c", world.assign(c=constant), collinear="drop").facts["collinear"] == ["c"]
+
+
+def test_separation_does_not_depend_on_where_a_regressor_is_measured_from():
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame({"x": rng.normal(size=300), "g": np.arange(300) % 6, "d": (np.arange(300) < 40).astype(float)})
+    frame["y"] = np.where(frame["d"] == 1, 0, rng.poisson(np.exp(0.3 * frame["x"])))
+    for spec in ("y ~ x + d", "y ~ x + d | g"):
+        plain = ppml(spec, frame)
+        assert plain.facts["dropped"] == {"separated by regressors": 40}
+        for shift in (1e4, 1e7):
+            moved = ppml(spec, frame.assign(d=frame["d"] + shift))
+            assert moved.facts["dropped"] == plain.facts["dropped"]
+            np.testing.assert_allclose(moved.coef["x"], plain.coef["x"], rtol=1e-8)
+
+
+def test_a_repaired_covariance_is_never_negative(world):
+    """Multiway errors of regressors whose units are eighteen powers of ten apart."""
+    found = 0
+    for seed in range(12):
+        small = gravity_world(5, 4, seed=seed)
+        small["x"] = np.random.default_rng(seed).normal(size=len(small)) * 1e-9
+        small["z"] = np.random.default_rng(seed + 50).normal(size=len(small)) * 1e9
+        e = ols("log(trade_musd) ~ x + z + treated", small, vcov=cluster("exporter", "importer", "year"))
+        found += e.facts["vcov_repaired"]
+        assert (np.diag(e.vcov) >= 0).all()
+        scale = np.sqrt(np.diag(e.vcov))
+        assert np.linalg.eigvalsh(e.vcov / np.outer(scale, scale)).min() > -1e-6
+    assert found  # control: some of them needed repair
+
+
+def test_reset_without_a_constant_or_with_an_offset_adds_the_plain_square(world):
+    frame = world.assign(known=0.5 * world["x"])
+    for spec, asked in (("trade_musd ~ 0 + x + size", {}), ("trade_musd ~ x + size", {"offset": "known"})):
+        e = ppml(spec, frame, **asked)
+        by_hand = ppml(spec + " + square", frame.assign(square=e.predict(frame, "link") ** 2), **asked)
+        np.testing.assert_allclose(reset(e, frame).statistic, by_hand.tidy()["statistic"].iloc[-1] ** 2, rtol=1e-6)
+
+
+def test_categories_without_an_order_are_refused(world):
+    mixed = world.assign(k=np.array(["a", 1], dtype=object)[np.arange(len(world)) % 2])
+    with pytest.raises(BadRegressor, match=r"i\(k\) mixes types"):
+        ppml("trade_musd ~ i(k)", mixed)
