@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cyber_trade_econ.gravity.ols import ols
     from cyber_trade_econ.gravity.ppml import ppml
     from cyber_trade_econ.gravity.reset import reset
-    from cyber_trade_econ.inference.covariance import cluster, dyadic, ssc
+    from cyber_trade_econ.inference.conventions import cluster, dyadic, ssc
     from cyber_trade_econ.inference.wald import wald
     from cyber_trade_econ.lake import load
     from cyber_trade_econ.panels import sample
@@ -38,7 +38,7 @@ _ROOMS = {
     "gravity.ols": ("ols",),
     "gravity.ppml": ("ppml",),
     "gravity.reset": ("reset",),
-    "inference.covariance": ("cluster", "dyadic", "ssc"),
+    "inference.conventions": ("cluster", "dyadic", "ssc"),
     "inference.wald": ("wald",),
     "lake": ("load",),
     "panels": ("sample",),

@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
+from cyber_trade_econ import cores, estimable
 from cyber_trade_econ import design as designs
-from cyber_trade_econ import estimable
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError, EmptySample, FormulaError, SeparationError
 from cyber_trade_econ.formula import Atom, Formula, effect_name, parse
-from cyber_trade_econ.hdfe import linear, poisson
 from cyber_trade_econ.hdfe.leastsquares import names_of
 from cyber_trade_econ.hdfe.prune import prune
 from cyber_trade_econ.hdfe.separation import separated
-from cyber_trade_econ.inference.covariance import (
-    Cluster,
-    Dyadic,
-    SmallSample,
-    Vcov,
-    absorbed_df,
-    convention,
-    sandwich,
-)
+from cyber_trade_econ.inference.conventions import Cluster, Dyadic, SmallSample, Vcov, convention
+from cyber_trade_econ.inference.covariance import absorbed_df, sandwich
 from cyber_trade_econ.predictor import FittedIndex
 from cyber_trade_econ.records.estimate import Estimate
 from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from cyber_trade_econ.hdfe.factor import Array, Mask
+    from cyber_trade_econ.hdfe.factor import Array
 
 Model = Literal["OLS", "PPML"]
 SEPARATION = ("fe", "simplex", "relu")
@@ -68,20 +60,6 @@ class Options:
     tol: float = 1e-8
 
 
-@dataclass(frozen=True)
-class _Core:
-    """What both numerical cores hand over."""
-
-    beta: Array
-    kept: Mask
-    root: Array
-    within: Array
-    residual: Array
-    effects: tuple[Array, ...]
-    sigma2: float
-    facts: Mapping[str, Any]
-
-
 def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, options: Options) -> Estimate:
     """Estimate a model; see `cyber_trade_econ.ppml` and `cyber_trade_econ.ols` for the arguments."""
     parsed = formula if isinstance(formula, Formula) else parse(formula)
@@ -106,9 +84,9 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
     before, after = (np.linalg.norm(d.X, axis=0) for d in (design, centred))
     stretch = before / np.where(after > 0, after, 1.0)
     core = (
-        _poisson(centred, stretch, options.tol)
+        cores.by_poisson(centred, stretch, options.tol)
         if model == "PPML"
-        else _linear(centred, stretch, intercept=parsed.intercept)
+        else cores.by_least_squares(centred, stretch, intercept=parsed.intercept)
     )
     back = back[np.ix_(core.kept, core.kept)]
     beta = back @ core.beta
@@ -139,7 +117,7 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
     if collinear:
         facts["collinear"] = collinear
     if model == "OLS":
-        facts |= _goodness(design, core, k)
+        facts |= cores.goodness(design, core, k)
     return Estimate(
         model=model,
         formula=str(parsed),
@@ -224,57 +202,6 @@ def _existing(full: designs.Design, model: Model, options: Options, formula: For
             fix="Pass separation=('fe', 'simplex', 'relu') to leave the separated rows out; they carry no information.",
         )
     return design
-
-
-def _poisson(design: designs.Design, stretch: Array, tol: float) -> _Core:
-    result = poisson.fit(
-        design.y, design.X, list(design.factors.values()), design.w, design.offset, stretch=stretch, tol=tol
-    )
-    exposure = np.exp(design.offset)
-    null_mean = exposure * (np.sum(design.w * design.y) / np.sum(design.w * exposure))
-    null = poisson.log_likelihood(design.y, null_mean, design.w)
-    facts = {
-        "pseudo_r2": 1 - result.log_likelihood / null,
-        "log_likelihood": result.log_likelihood,
-        "deviance": result.deviance,
-        "iterations": result.iterations,
-        "converged": True,
-        "tolerance": tol,
-        "largest_relative_score": result.score,
-    }
-    return _Core(result.beta, result.kept, result.root, result.within, design.y - result.mu, result.effects, 1.0, facts)
-
-
-def _linear(design: designs.Design, stretch: Array, *, intercept: bool) -> _Core:
-    target = design.y - design.offset
-    result = linear.fit(target, design.X, list(design.factors.values()), design.w, stretch)
-    ssr = float(np.sum(design.w * result.residual**2))
-    centre = np.average(target, weights=design.w) if intercept or design.factors else 0.0
-    total = float(np.sum(design.w * (target - centre) ** 2))
-    facts: dict[str, Any] = {"r2": 1 - ssr / total if total > 0 else float("nan"), "ssr": ssr, "converged": True}
-    if design.factors:
-        facts["within_r2"] = 1 - ssr / result.within_total if result.within_total > 0 else float("nan")
-    return _Core(
-        result.beta,
-        result.kept,
-        result.root,
-        result.within,
-        result.residual,
-        result.effects,
-        ssr / len(design.y),
-        facts,
-    )
-
-
-def _goodness(design: designs.Design, core: _Core, k: int) -> dict[str, float]:
-    n = len(design.y)
-    if n <= k:
-        return {}
-    constant = bool(design.factors) or INTERCEPT in design.names
-    return {
-        "adj_r2": 1 - (1 - core.facts["r2"]) * (n - constant) / (n - k),
-        "rmse": float(np.sqrt(core.facts["ssr"] / (n - k))),
-    }
 
 
 def _events(panel: Panel | None, names: pd.Index) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from cyber_trade_econ.fit import Options
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cyber_trade_econ.inference.covariance import SmallSample, Vcov
+    from cyber_trade_econ.inference.conventions import SmallSample, Vcov
     from cyber_trade_econ.records.estimate import Estimate
     from cyber_trade_econ.records.panel import Panel
 
@@ -99,7 +99,7 @@ def event_study(
     if estimator == "abnormal_trade":
         return abnormal_trade(data, outcome, unit, time, cohort, leads=leads, lags=lags, options=options, **settings)
     if vcov is None:
-        from cyber_trade_econ.inference.covariance import cluster
+        from cyber_trade_econ.inference.conventions import cluster
 
         options = Options(vcov=cluster(unit), ssc=ssc, tol=tol)
     return twfe(data, outcome, unit, time, cohort, leads=leads, lags=lags, options=options, **settings)

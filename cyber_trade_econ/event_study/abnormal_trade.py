@@ -13,7 +13,7 @@ from cyber_trade_econ.errors import BadRegressor, ConfigError, FewClusters, NotI
 from cyber_trade_econ.event_study.clock import Clock, check_window, events_of, term, wind
 from cyber_trade_econ.fit import Options, fit
 from cyber_trade_econ.formula import Atom, Formula, parse
-from cyber_trade_econ.inference.covariance import Cluster, Vcov
+from cyber_trade_econ.inference.conventions import Cluster, Vcov
 from cyber_trade_econ.records.estimate import Estimate
 from cyber_trade_econ.records.panel import Panel
 

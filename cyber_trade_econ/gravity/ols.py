@@ -9,7 +9,7 @@ from cyber_trade_econ.fit import Options, fit
 if TYPE_CHECKING:
     import pandas as pd
 
-    from cyber_trade_econ.inference.covariance import SmallSample, Vcov
+    from cyber_trade_econ.inference.conventions import SmallSample, Vcov
     from cyber_trade_econ.records.estimate import Estimate
     from cyber_trade_econ.records.panel import Panel
 

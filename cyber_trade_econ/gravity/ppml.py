@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from cyber_trade_econ.inference.covariance import SmallSample, Vcov
+    from cyber_trade_econ.inference.conventions import SmallSample, Vcov
     from cyber_trade_econ.records.estimate import Estimate
     from cyber_trade_econ.records.panel import Panel
 

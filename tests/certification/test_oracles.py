@@ -8,7 +8,7 @@ import pytest
 
 from cyber_trade_econ.gravity.ols import ols
 from cyber_trade_econ.gravity.ppml import ppml
-from cyber_trade_econ.inference.covariance import cluster, ssc
+from cyber_trade_econ.inference.conventions import cluster, ssc
 from cyber_trade_econ.simulate import gravity_world
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:", "ignore:.*inplace keyword")

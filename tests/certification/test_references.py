@@ -16,7 +16,7 @@ from cyber_trade_econ.errors import SeparationError
 from cyber_trade_econ.gravity.ols import ols
 from cyber_trade_econ.gravity.ppml import ppml
 from cyber_trade_econ.gravity.reset import reset
-from cyber_trade_econ.inference.covariance import cluster, dyadic, ssc
+from cyber_trade_econ.inference.conventions import cluster, dyadic, ssc
 
 if TYPE_CHECKING:
     from pathlib import Path

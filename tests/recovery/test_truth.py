@@ -14,7 +14,7 @@ import pytest
 from cyber_trade_econ.event_study import event_study
 from cyber_trade_econ.gravity.ols import ols
 from cyber_trade_econ.gravity.ppml import ppml
-from cyber_trade_econ.inference.covariance import cluster
+from cyber_trade_econ.inference.conventions import cluster
 from cyber_trade_econ.simulate import gravity_world, monthly_world
 
 DRAWS = 60

@@ -19,7 +19,7 @@ from cyber_trade_econ.errors import (
 from cyber_trade_econ.event_study import event_study
 from cyber_trade_econ.event_study.abnormal_trade import _average, _Events
 from cyber_trade_econ.gravity.ppml import ppml
-from cyber_trade_econ.inference.covariance import cluster
+from cyber_trade_econ.inference.conventions import cluster
 from cyber_trade_econ.records.panel import Panel
 from cyber_trade_econ.simulate import gravity_world, monthly_world
 

@@ -20,7 +20,7 @@ from cyber_trade_econ.errors import (
 from cyber_trade_econ.gravity.ols import ols
 from cyber_trade_econ.gravity.ppml import ppml
 from cyber_trade_econ.gravity.reset import reset
-from cyber_trade_econ.inference.covariance import cluster, dyadic, ssc
+from cyber_trade_econ.inference.conventions import cluster, dyadic, ssc
 from cyber_trade_econ.inference.wald import wald
 from cyber_trade_econ.records.panel import Panel
 from cyber_trade_econ.simulate import gravity_world
