@@ -60,7 +60,7 @@ def terms(
     dropped = _matched("drop", drop or (), every)
     first = _matched("order", order or (), every)
     shown = [t for t in kept if t not in dropped]
-    if not shown:
+    if not shown and every:  # a model of effects alone has none to show
         raise ConfigError("no term is left to show", found=f"keep={keep}, drop={drop}", allowed=every)
     return [t for t in first if t in shown] + [t for t in shown if t not in first]
 

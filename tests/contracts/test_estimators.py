@@ -80,3 +80,12 @@ def test_the_data_are_not_changed(name):
     before = data.copy(deep=True)
     call(data)
     assert before.equals(data)
+
+
+@pytest.mark.parametrize("fit", [cte.ols, cte.ppml], ids=["ols", "ppml"])
+def test_a_model_of_effects_alone_has_a_table(fit):
+    e = fit("trade_musd ~ 1 | exporter + importer + year", ANNUAL)
+    assert len(e.coef) == 0
+    table = cte.table([e])
+    assert "exporter" in table.to_markdown()
+    assert all((table.to_tex(), table.to_html(), table.to_csv()))
