@@ -37,7 +37,8 @@ def ols(
         ``"hetero"`` (HC1), ``"iid"``, `cluster` or `dyadic`. By default clustered by the unit of a Panel, robust to
         heteroskedasticity for a data frame.
     ssc
-        ``"stata"`` (default: regress and reghdfe, G/(G-1) x (N-1)/(N-K), effects nested in a cluster not counted in K),
+        ``"stata"`` (default: G/(G-1) x (N-1)/(N-K) as Stata has it, effects nested in a cluster not counted in K; K takes one
+        level as redundant per set of effects after the first, which is not always its rank, see `SmallSample`),
         ``"fixest"``, ``"none"``, or `ssc`.
     weights, offset
         Columns: weights that are not negative; an offset subtracted from the outcome.

@@ -112,7 +112,7 @@ def ssc(
 _NONE = SmallSample(k_adj=False, g_adj=False, name="none")
 _CONVENTIONS: Mapping[str, Mapping[str, SmallSample]] = {
     "OLS": {
-        "stata": SmallSample(k_adj=True, name="stata (regress, reghdfe)"),
+        "stata": SmallSample(k_adj=True, name="stata factors, one redundant level per further set of effects"),
         "fixest": SmallSample(k_adj=True, name="fixest"),
         "none": _NONE,
     },

@@ -392,3 +392,10 @@ def test_ends_that_only_some_columns_bin_are_told_in_a_note():
     assert {"Event time -5 or earlier", "Event time 4", "Event time 6 or later"} <= set(labels)
     assert "In column short the window ends with event time 4 or later." in t.notes
     assert not any("window ends" in n for n in table([event_study(), event_study()]).notes)
+
+
+def test_column_titles_are_escaped_too():
+    t = table(estimate(), columns=["<i>a & b</i>"])
+    assert "&lt;i&gt;a &amp; b&lt;/i&gt;" in t.to_html()
+    assert "<i>a" not in t.to_html()
+    assert r"a \& b" in t.to_tex()
