@@ -2,55 +2,78 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import pandas as pd
 
-from cyber_trade_econ.codes.country import is_country
-from cyber_trade_econ.errors import ConfigError, NotIdentified, SchemaError, UnknownCode
-from cyber_trade_econ.exposure import spells
-from cyber_trade_econ.exposure.calendar import MISSING, Frequency, as_time, frequency
-from cyber_trade_econ.exposure.identification import identification
-from cyber_trade_econ.exposure.placement import ORIGIN_NEUTRAL, Hit, Tally, place
-from cyber_trade_econ.records.panel import Panel
+from cyber_trade_econ.errors import ConfigError
+from cyber_trade_econ.exposure import account, options, spells
+from cyber_trade_econ.exposure.calendar import MISSING, frequency
+from cyber_trade_econ.exposure.columns import Measures, Span, build, keep_first, switch
+from cyber_trade_econ.exposure.placement import Question, cells_of, locate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cyber_trade_econ.exposure.products import Products
+    from cyber_trade_econ.records.panel import Panel
 
-WHY_NEUTRAL = (
-    "An origin-neutral rule treats every exporter alike, so it differs between importers and over time but not "
-    "between the pairs of one importer: importer-time effects absorb it. It is identified only where it is "
-    "interacted with something that varies within an importer and period, such as the border between domestic and "
-    "foreign sales, or covered against uncovered products."
-)
+Kind = Literal["pair", "origin", "destination", "third_country"]
+Party = Literal["flow", "imposer", "target"]
 
 
 def expose(
     panel: Panel,
     events: pd.DataFrame,
     *,
-    kind: str = "pair",
+    kind: Kind = "pair",
     on: str | Sequence[str] = "effective",
     by: str | None = None,
     anticipation: int = 0,
     window: tuple[int, int] | None = None,
     prefix: str = "cyber",
+    party: Party = "flow",
+    border: bool = False,
+    products: Products | str | None = None,
+    donut: tuple[int, int] | None = None,
+    dose: str | None = None,
+    cumulative: bool = False,
+    first_only: bool = False,
 ) -> Panel:
-    """Add treatment columns that say which rows of a panel coded events hit, and since when.
+    """Add treatment columns that say which rows of a panel coded events hit, since when and how much.
 
-    **Direction.** ``flow == "imports"`` hits exporter = target, importer = imposer; ``"exports"`` the reverse;
-    ``"both"`` both directions. ``EUU`` stands for the members of the European Union at the event's date. Every row of
-    a pair is hit: the product scope of an event plays no role here.
+    **Whom (kind).** The imposer is the economy that takes a measure, or the one to which an incident is attributed; the
+    target is the economy that the measure names, or the victim. ``flow`` is the trade of the imposer: ``"imports"``
+    makes the target the exporter and the imposer the importer, ``"exports"`` the reverse, ``"both"`` (all incidents)
+    both. With several imposers or targets the event is about each. Except where stated, domestic rows (exporter and
+    importer the same) are never hit.
 
-    **Time.** The period that contains the date is the first in force, even if the date is its last day. A ``lifted``
+    - ``"pair"``: the rows between imposer and target in the direction of the flow.
+    - ``"origin"``: all foreign rows in which one economy is the exporter, whoever buys. ``party`` chooses it: the
+      ``"imposer"``, the ``"target"`` (of an incident: the victim), or by ``"flow"`` (default) whoever of them is the
+      exporter in the flow: the target of an import rule, the imposer of an export control, both sides of an incident.
+    - ``"destination"``: the same for all foreign rows in which the economy is the importer: by ``"flow"`` the imposer
+      of an import rule, the target of an export control.
+    - ``"third_country"``: rows beside the restricted ones, in two sets of columns. ``{prefix}_diversion_*``: from
+      exporters other than the restricted one to the same importer (others who sell to the imposer of an import rule).
+      ``{prefix}_deflection_*``: from the restricted exporter to other importers (Bown and Crowley 2007, Journal of
+      International Economics 72(1), 176-201). A row can be restricted by one event and beside another.
+
+    ``EUU`` stands for the members of the European Union on the event's date. The United Kingdom is one until
+    2020-01-31, although Union law bound it until 2020-12-31: name ``GBR`` beside ``EUU`` for acts of that year that
+    bound it. ``WLD`` names no economy. A rule whose target is the world, or coded ``origin_neutral``, is left out of
+    pairs and third countries, since importer-time effects absorb it, unless ``border=True``: it then hits every foreign
+    row of the imposer in the direction of the flow, and its domestic rows, which the panel must have, are the
+    comparison (Heid, Larch and Yotov 2021, Canadian Journal of Economics 54(1), 376-409). An incident that nobody
+    attributes has no imposer: it exposes the victim's side alone.
+
+    **When.** The period that contains the date is the first in force, even if the date is its last day. A ``lifted``
     date is the first day on which the measure no longer binds: the period that contains the day before is the last in
     force (where the lifting is known to the month or year only, that whole month or year). An event never lifted
-    stays in force to the end of the panel. ``anticipation=k`` switches on k periods earlier. ``window=(a, b)`` keeps
-    an event on only from ``-a`` periods before its first period to ``b`` after it, or to its lifting if that is
-    earlier; with both, the earlier start counts. A date known to the year only cannot be placed in a monthly panel:
-    the event is left out.
+    stays in force to the end of the panel. A date known to the year only cannot be placed in a monthly panel: the event
+    is left out. Whether an act ever bound anybody (``enforcement``) is not asked: where ``on`` falls back on
+    ``announced``, non-events count as events, and ``facts`` say how many.
 
     Parameters
     ----------
@@ -60,9 +83,10 @@ def expose(
         One row per event: ``event_id``, ``imposer`` and ``target`` (ISO3, ``EUU`` or ``WLD``, joined by ``;``),
         ``flow``, date columns ``announced, adopted, effective, onset, disclosed, lifted`` (``datetime64``; those
         absent are taken as unknown), each with ``<role>_precision`` (day, month or year; where that column is absent:
-        day), and optionally ``target_basis``.
-    kind
-        ``"pair"``: exposure differs between pairs of economies. Origin-neutral events are left out.
+        day), and optionally ``record_type`` and ``target_basis``.
+    kind, party, border
+        Whom an event hits, see above. ``border`` with ``"origin"`` and ``"destination"`` only makes sure that the
+        panel has the domestic rows that identify a one-sided exposure beside exporter-time and importer-time effects.
     on
         Date role that starts the exposure, or several in order of preference: the first that is known counts.
     by
@@ -70,184 +94,127 @@ def expose(
     anticipation
         Periods by which exposure starts before the date, 0 or more.
     window
-        ``(a, b)`` with ``a <= 0 <= b``, in periods.
+        ``(a, b)`` with ``a <= 0 <= b``, in periods: an event is on only from ``-a`` periods before its first period to
+        ``b`` after it, or to its lifting if that is earlier; of ``a`` and ``anticipation`` the earlier start counts.
     prefix
         Start of the new columns' names.
+    products
+        By default every product of a pair is hit. The column of the events with their HS codes (``"hs_codes"``), or
+        `Products`, lets an event hit only rows whose code begins with one of its codes.
+    donut
+        ``(a, b)`` in periods around the first one, to be flagged; no row is dropped.
+    dose
+        Column of the events with a number, such as ``"intensity"``. Events without one are left out and counted.
+    cumulative
+        Whether to count also the events that have started, those lifted since included.
+    first_only
+        Whether only the earliest event of each pair (and product) in force within the panel counts.
 
     Returns
     -------
     The panel with the same rows in the same order and new columns ``{prefix}_on`` (0 or 1), ``{prefix}_count``
-    (events in force), ``{prefix}_cohort`` (period of the earliest date of any event that hits the pair within the
-    panel's periods, not shifted by anticipation; null where none does), ``{prefix}_first`` (ids of the events with that date,
-    joined by ``;``; empty where there is none), and by value of ``by``
-    ``{prefix}_on_{value}`` and ``{prefix}_count_{value}``. ``events`` maps each column to the ids behind it;
-    ``facts["exposure"][prefix]`` counts what was used, left out and why, overlaps, and which fixed effects would
-    absorb the columns.
+    (events in force), ``{prefix}_cohort`` (period of the earliest date of any event that hits the pair, and product,
+    within the panel's periods, not shifted by anticipation; null where none does), ``{prefix}_first`` (ids of the
+    events with that date, joined by ``;``; empty where there is none), where asked for ``{prefix}_cumulative``,
+    ``{prefix}_dose`` (sum of the doses in force) and ``{prefix}_donut`` (0 or 1), and by value of ``by`` all but
+    cohort, first and donut with ``_{value}`` at the end. ``events`` maps each column to the ids behind it;
+    ``facts["exposure"][prefix]`` counts what was used, left out and why, overlaps, and which fixed effects would absorb
+    the columns. For third countries ``{prefix}_diversion`` and ``{prefix}_deflection`` stand in place of ``prefix``.
 
     Raises
     ------
     EventError, UnknownCode
         If an event breaks the codebook.
     NotIdentified
-        If no event is left to expose the panel to.
+        If no event is left to expose the panel to, or a border interaction is asked for without domestic rows.
+    VintageError
+        If product codes cannot be brought into one edition.
     ConfigError, SchemaError
         If an option is outside its list, or a needed column is absent or already taken.
     """
-    _check_options(panel, events, kind, by, anticipation, window, prefix)
-    _check_countries(panel)
+    options.check_panel(panel, events)
+    options.check_anticipation(anticipation)
+    options.check_prefix(prefix)
+    options.check_column(by, events, "the column to split exposure by")
+    options.check_column(dose, events, "the column with the dose")
+    scope = options.scope_of(panel, kind, party, border=border)
+    spec = options.products_of(products, events)
+    first, last = options.periods(window, "the window of exposure") if window is not None else (0, MISSING)
+    around = options.periods(donut, "the donut of exposure") if donut is not None else None
     roles = spells.roles_of(on, events)
     spells.check(events)
-    freq = frequency(panel)
-    span = (-anticipation, MISSING) if window is None else (min(window[0], -anticipation), window[1])
-    hits, tally = place(panel, events, roles, by, freq, span)
-    if not hits:
-        _refuse(panel, len(events), tally)
-    columns, behind = _columns(panel, hits, freq, prefix, split=by is not None)
+    asked: dict[str, Any] = {"kind": kind, "on": list(roles), "by": by or "", "anticipation": anticipation}
+    asked |= {"window": list(window) if window else []}
+    further: dict[str, Any] = {
+        "border": border,
+        "donut": list(around or ()),
+        "dose": dose or "",
+        "cumulative": cumulative,
+    }
+    asked |= {"party": party} if party != "flow" else {}
+    asked |= {name: value for name, value in further.items() if value}
+    plan = _Plan(
+        Question(scope, roles, frequency(panel), spec, by, dose),
+        Span(min(first, -anticipation), last, around),
+        Measures(prefix, by is not None, cumulative, dose is not None, donut is not None),
+        first_only,
+        asked,
+    )
+    return _attach(panel, events, plan)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A checked call: what is asked of events, when they are on, what is measured, and the options as facts repeat them."""
+
+    ask: Question
+    span: Span
+    wanted: Measures
+    first_only: bool
+    asked: dict[str, Any]
+
+
+def _attach(panel: Panel, events: pd.DataFrame, plan: _Plan) -> Panel:
+    cells = cells_of(panel, plan.ask.freq, plan.ask.products)
+    placed = {}
+    for part in plan.ask.scope.parts:
+        found, tally = locate(events, cells, plan.ask, part)
+        hits = switch(found, cells, plan.span, tally, cumulative=plan.wanted.cumulative)
+        placed[part] = found, hits, tally
+    shown = [h.on if not plan.wanted.cumulative else h.started for _, hits, _ in placed.values() for h in hits]
+    if not any(map(len, shown)):
+        account.refuse(panel, len(events), next(iter(placed.values()))[2])
+    columns: dict[str, Any] = {}
+    behind: dict[str, Any] = {}
+    facts: dict[str, dict[str, Any]] = {}
+    numeric: dict[str, list[str]] = {}
+    for part, (found, hits, tally) in placed.items():
+        wanted = replace(plan.wanted, prefix="_".join(filter(None, (plan.wanted.prefix, part))))
+        said = dict(plan.asked)
+        if plan.first_only:
+            hits, said["first_only"] = keep_first(found, hits, cells, tally)
+        new, ids = build(hits, len(panel), plan.ask.freq, wanted)
+        count = new[f"{wanted.prefix}_count"]
+        said |= account.of_events(tally, events) | account.of_rows(panel, count, cells)
+        said |= account.of_products(tally, cells, plan.ask.products)
+        columns, behind, facts = columns | new, behind | ids, facts | {wanted.prefix: said}
+        numeric[wanted.prefix] = [c for c in new if c not in wanted.no_regressors]
+    sources = {**panel.sources, **events.attrs.get("sources", {})}
+    exposed = _joined(panel, columns, events={**panel.events, **behind}, sources=sources)
+    product = cells.products.column if cells.products is not None else ""
+    for prefix, said in facts.items():
+        said["identification"] = account.of_identification(exposed, numeric[prefix], product)
+    return exposed.with_frame(
+        exposed.frame, facts={**panel.facts, "exposure": {**panel.facts.get("exposure", {}), **facts}}
+    )
+
+
+def _joined(panel: Panel, columns: dict[str, Any], **changes: Any) -> Panel:
+    """Add the columns to the rows they were made for: many rows to one exposure, so that no row comes or goes."""
     taken = [c for c in columns if c in panel.frame.columns]
     if taken:
         raise ConfigError(f"column(s) {taken} are already in panel {panel.name!r}", fix="Choose another prefix.")
     frame = panel.frame.assign(
         **{name: pd.Series(values).set_axis(panel.frame.index) for name, values in columns.items()}
     )
-    sources = {**panel.sources, **events.attrs.get("sources", {})}
-    exposed = panel.with_frame(frame, events={**panel.events, **behind}, sources=sources)
-    numeric = [c for c in columns if c not in (f"{prefix}_cohort", f"{prefix}_first")]
-    fact: dict[str, Any] = {
-        "kind": kind,
-        "on": list(roles),
-        "by": by or "",
-        "anticipation": anticipation,
-        "window": list(window) if window else [],
-        "given": len(events),
-        "used": len(tally.used),
-        "used_ids": tally.used,
-        "left_out": {reason: list(ids) for reason, ids in tally.left_out.items()},
-        "pairs_hit": int(
-            panel.frame.loc[columns[f"{prefix}_on"] == 1, ["exporter", "importer"]].drop_duplicates().shape[0]
-        ),
-        "pairs_absent_from_panel": tally.pairs_absent,
-        "treated_rows": int(columns[f"{prefix}_on"].sum()),
-        "overlap": _overlap(panel, columns[f"{prefix}_count"]),
-        "identification": list(_statements(exposed, numeric)),
-    }
-    if ORIGIN_NEUTRAL in tally.left_out:
-        fact["explanation"] = WHY_NEUTRAL
-    return exposed.with_frame(
-        exposed.frame, facts={**panel.facts, "exposure": {**panel.facts.get("exposure", {}), prefix: fact}}
-    )
-
-
-def _check_options(
-    panel: Panel,
-    events: pd.DataFrame,
-    kind: str,
-    by: str | None,
-    anticipation: int,
-    window: tuple[int, int] | None,
-    prefix: str,
-) -> None:
-    if not isinstance(panel, Panel) or not isinstance(events, pd.DataFrame):
-        raise SchemaError(
-            "expose() takes a Panel and a frame of events",
-            found=f"{type(panel).__name__}, {type(events).__name__}",
-            fix="Wrap a data frame: cte.Panel(frame, unit, time).",
-        )
-    if kind != "pair":
-        raise ConfigError("the kind of exposure", found=repr(kind), allowed=("pair",))
-    absent = [c for c in ("exporter", "importer") if c not in panel.frame.columns]
-    if absent:
-        raise SchemaError(f"panel {panel.name!r} lacks the column(s) {absent}", found=list(panel.frame.columns))
-    if by is not None and by not in events.columns:
-        raise ConfigError("the column to split exposure by", found=repr(by), allowed=list(events.columns))
-    if not isinstance(anticipation, int) or anticipation < 0:
-        raise ConfigError("anticipation", found=repr(anticipation), allowed="a whole number of periods, 0 or more")
-    sides = window if isinstance(window, tuple | list) else (window,)
-    whole = len(sides) == 2 and all(isinstance(s, int) for s in sides)
-    if window is not None and not (whole and window[0] <= 0 <= window[1]):
-        raise ConfigError("the window of exposure", found=window, allowed="(a, b) with a <= 0 <= b, in periods")
-    if not prefix.isidentifier():
-        raise ConfigError(
-            "the prefix of the new columns", found=repr(prefix), allowed="a name of letters, digits and _"
-        )
-
-
-def _check_countries(panel: Panel) -> None:
-    found = pd.unique(pd.concat([panel.frame["exporter"], panel.frame["importer"]]))
-    unknown = [code for code in found if not (isinstance(code, str) and is_country(code))]
-    if unknown:
-        raise UnknownCode(
-            f"panel {panel.name!r} has economies that no event could name",
-            found=f"{len(unknown)}: {unknown[:8]}",
-            allowed="ISO 3166-1 alpha-3 codes in exporter and importer",
-            fix="Translate them before exposing the panel.",
-        )
-
-
-def _columns(
-    panel: Panel, hits: Sequence[Hit], freq: Frequency, prefix: str, *, split: bool
-) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
-    """Build the new columns and the ids behind each."""
-    cohort = np.full(len(panel), MISSING)
-    for hit in hits:
-        cohort[hit.pair_rows] = np.minimum(cohort[hit.pair_rows], hit.first)
-    groups: dict[str, Sequence[Hit]] = {"": hits}
-    if split:
-        groups |= {f"_{v}": [h for h in hits if h.value == v] for v in sorted({h.value for h in hits})}
-    columns: dict[str, Any] = {}
-    behind: dict[str, tuple[str, ...]] = {}
-    for suffix, group in groups.items():
-        count = np.zeros(len(panel), dtype=np.int64)
-        for hit in group:
-            count[hit.on_rows] += 1
-        columns[f"{prefix}_on{suffix}"] = (count > 0).astype(np.int64)
-        columns[f"{prefix}_count{suffix}"] = count
-        behind |= dict.fromkeys((f"{prefix}_on{suffix}", f"{prefix}_count{suffix}"), tuple(h.event_id for h in group))
-        if not suffix:
-            columns[f"{prefix}_cohort"] = as_time(cohort, freq)
-            columns[f"{prefix}_first"] = _first_events(len(panel), hits, cohort)
-            starts = [h.event_id for h in hits if (cohort[h.pair_rows] == h.first).any()]
-            behind |= dict.fromkeys((f"{prefix}_cohort", f"{prefix}_first"), tuple(dict.fromkeys(starts)))
-    return columns, behind
-
-
-def _first_events(rows: int, hits: Sequence[Hit], cohort: np.ndarray) -> np.ndarray:
-    """Name the events whose date is the cohort of their pair, joined by ``;``; empty where there is none."""
-    out = np.full(rows, "", dtype=object)
-    for hit in sorted(hits, key=lambda h: h.event_id):
-        first = hit.pair_rows[cohort[hit.pair_rows] == hit.first]
-        out[first] = [f"{old};{hit.event_id}" if old else hit.event_id for old in out[first]]
-    return out
-
-
-def _overlap(panel: Panel, count: np.ndarray) -> dict[str, Any]:
-    """Report where more than one event is in force at a time."""
-    ends = panel.frame["exporter"].astype(str) + "-" + panel.frame["importer"].astype(str)
-    several = pd.Series(count, index=ends)[count > 1]
-    most = several.groupby(level=0).max().sort_values(ascending=False, kind="stable")
-    return {
-        "pair_periods": len(several),
-        "pairs": len(most),
-        "largest_count": int(count.max()),
-        "most": {str(pair): int(n) for pair, n in most.head(5).items()},
-    }
-
-
-def _statements(panel: Panel, columns: Sequence[str]) -> tuple[str, ...]:
-    """Say what the usual effects of a gravity model would absorb; for a panel of one reporter also what its own would."""
-    usual = (f"exporter^{panel.time}", f"importer^{panel.time}", "exporter^importer")
-    said = identification(panel, columns, usual)
-    ends = panel.frame[["exporter", "importer"]]
-    everywhere = set(ends.iloc[0]) if len(ends) else set()
-    if any(((ends["exporter"] == c) | (ends["importer"] == c)).all() for c in everywhere):
-        flow = f"flow^{panel.time}" if "flow" in panel.frame.columns else panel.time
-        said += identification(panel, columns, ("exporter^importer", flow))
-    return said
-
-
-def _refuse(panel: Panel, given: int, tally: Tally) -> None:
-    reasons = "; ".join(f"{reason}: {len(ids)}" for reason, ids in tally.left_out.items()) or "none was given"
-    raise NotIdentified(
-        f"no event is left to expose panel {panel.name!r} to",
-        found=f"{given} event(s) given, left out: {reasons}",
-        fix=WHY_NEUTRAL if ORIGIN_NEUTRAL in tally.left_out else "Choose another date role, panel or set of events.",
-    )
+    return panel.with_frame(frame, **changes)

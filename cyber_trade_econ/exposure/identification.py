@@ -105,7 +105,11 @@ def _verdict(panel: Panel, x: np.ndarray, levels: dict[str, np.ndarray], dummies
         return f"not identified: it is {x[0]:g} in every row."
     for effect, level in levels.items():
         if _constant_within(x, level):
-            return f"absorbed by {effect}: constant within every one of its levels{_lonely(level)}."
+            shared = " and ".join(effect.split("^"))
+            return (
+                f"absorbed by {effect}: constant within every one of its levels{_lonely(level)}, "
+                f"so that rows with the same {shared} never differ in it."
+            )
     together = " + ".join(levels)
     centred = x - x.mean()
     fit = lsmr(dummies, centred, atol=_SOLVER_TOLERANCE, btol=_SOLVER_TOLERANCE, maxiter=_SOLVER_STEPS)
@@ -126,11 +130,9 @@ def _verdict(panel: Panel, x: np.ndarray, levels: dict[str, np.ndarray], dummies
 
 
 def _constant_within(x: np.ndarray, level: np.ndarray) -> bool:
-    low = np.full(level.max() + 1, np.inf)
-    high = np.full(level.max() + 1, -np.inf)
-    np.minimum.at(low, level, x)
-    np.maximum.at(high, level, x)
-    return bool((low == high).all())
+    some = np.empty(level.max() + 1)
+    some[level] = x  # the value of one row of each level, whichever it is
+    return bool((some[level] == x).all())
 
 
 def _lonely(level: np.ndarray) -> str:

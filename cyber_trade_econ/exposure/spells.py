@@ -72,9 +72,9 @@ def _check_dates(event: Mapping[Any, Any], dates: Sequence[str]) -> None:
             raise EventError(
                 f"event {event['event_id']}: {role}", found=f"{date:%Y-%m-%d}", allowed="years 1950 to 2100"
             )
-        precision = _precision(event, role)
-        if precision not in _PRECISIONS:
-            raise EventError(f"event {event['event_id']}: {role}_precision", found=repr(precision), allowed=_PRECISIONS)
+        said = precision(event, role)
+        if said not in _PRECISIONS:
+            raise EventError(f"event {event['event_id']}: {role}_precision", found=repr(said), allowed=_PRECISIONS)
     if "lifted" in known and all(_end(event, "lifted") < known[r] for r in starts):
         raise EventError(
             f"event {event['event_id']} is lifted before it starts",
@@ -90,27 +90,37 @@ def spell(event: Mapping[Any, Any], roles: Sequence[str], freq: Frequency) -> Sp
     year of the lifting is known, that whole month or year counts as in force. Without a lifting date the spell never
     ends.
     """
-    role = next((r for r in roles if not pd.isna(event[r])), None)
+    role = role_of(event, roles)
     if role is None:
         return f"no date of the role {' or '.join(roles)}"
     date = pd.Timestamp(event[role])
-    if freq == "month" and _precision(event, role) == "year":
+    if freq == "month" and precision(event, role) == "year":
         return "dated to the year only, in a monthly panel"
     first, last = ordinal(date, freq), MISSING
     if not pd.isna(event.get("lifted")):
-        if freq == "month" and _precision(event, "lifted") == "year":
+        if freq == "month" and precision(event, "lifted") == "year":
             return "lifting dated to the year only, in a monthly panel"
         if _end(event, "lifted") < date:
             return f"lifted before it was {role}"
         lifted = pd.Timestamp(event["lifted"])
-        if _precision(event, "lifted") == "day":
+        if precision(event, "lifted") == "day":
             lifted = max(lifted - pd.Timedelta(days=1), date)
         last = max(ordinal(lifted, freq), first)
     return Spell(str(event["event_id"]), date, first, last)
 
 
-def _precision(event: Mapping[Any, Any], role: str) -> str:
-    """Precision of a date; a frame without the precision column is taken as exact to the day."""
+def role_of(event: Mapping[Any, Any], roles: Sequence[str]) -> str | None:
+    """Return the first of the roles for which an event has a date."""
+    return next((r for r in roles if not pd.isna(event[r])), None)
+
+
+def earliest(event: Mapping[Any, Any]) -> pd.Timestamp:
+    """Return the earliest date of a checked event, whatever its role."""
+    return min(pd.Timestamp(event[r]) for r in START_ROLES if r in event and not pd.isna(event[r]))
+
+
+def precision(event: Mapping[Any, Any], role: str) -> str:
+    """Return the precision of a date; a frame without the precision column is taken as exact to the day."""
     value = event.get(f"{role}_precision", "day")
     return "" if pd.isna(value) else str(value)
 
@@ -118,7 +128,7 @@ def _precision(event: Mapping[Any, Any], role: str) -> str:
 def _end(event: Mapping[Any, Any], role: str) -> pd.Timestamp:
     """Last day a date can mean, given its precision."""
     date = pd.Timestamp(event[role])
-    match _precision(event, role):
+    match precision(event, role):
         case "year":
             return date + pd.offsets.YearEnd(0)
         case "month":
