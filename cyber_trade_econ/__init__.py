@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from cyber_trade_econ.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from cyber_trade_econ.codes.concordance import concord
+    from cyber_trade_econ.codes.ict import ict_goods
     from cyber_trade_econ.door import incidents, panel, pull, source, sources
     from cyber_trade_econ.event_study import event_study
-    from cyber_trade_econ.events import codebook, events, recode
-    from cyber_trade_econ.exposure import expose, identification
+    from cyber_trade_econ.events import agreement, codebook, events, recode, responses
+    from cyber_trade_econ.exposure import Products, expose, identification, overlap, stack
     from cyber_trade_econ.gravity.ols import ols
     from cyber_trade_econ.gravity.ppml import ppml
     from cyber_trade_econ.gravity.reset import reset
@@ -26,15 +28,18 @@ if TYPE_CHECKING:
     from cyber_trade_econ.panels import sample
     from cyber_trade_econ.records.estimate import Estimate
     from cyber_trade_econ.records.panel import Panel
+    from cyber_trade_econ.report.event_figure import event_figure
     from cyber_trade_econ.report.figure import figure
     from cyber_trade_econ.report.study import study
     from cyber_trade_econ.report.table import table
 
 _ROOMS = {
+    "codes.concordance": ("concord",),
+    "codes.ict": ("ict_goods",),
     "door": ("incidents", "panel", "pull", "source", "sources"),
     "event_study": ("event_study",),
-    "events": ("codebook", "events", "recode"),
-    "exposure": ("expose", "identification"),
+    "events": ("agreement", "codebook", "events", "recode", "responses"),
+    "exposure": ("Products", "expose", "identification", "overlap", "stack"),
     "gravity.ols": ("ols",),
     "gravity.ppml": ("ppml",),
     "gravity.reset": ("reset",),
@@ -44,6 +49,7 @@ _ROOMS = {
     "panels": ("sample",),
     "records.estimate": ("Estimate",),
     "records.panel": ("Panel",),
+    "report.event_figure": ("event_figure",),
     "report.figure": ("figure",),
     "report.study": ("study",),
     "report.table": ("table",),
@@ -53,26 +59,34 @@ _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = [
     "Estimate",
     "Panel",
+    "Products",
+    "agreement",
     "cluster",
     "codebook",
+    "concord",
     "dyadic",
+    "event_figure",
     "event_study",
     "events",
     "expose",
     "figure",
+    "ict_goods",
     "identification",
     "incidents",
     "load",
     "ols",
+    "overlap",
     "panel",
     "ppml",
     "pull",
     "recode",
     "reset",
+    "responses",
     "sample",
     "source",
     "sources",
     "ssc",
+    "stack",
     "study",
     "table",
     "wald",

@@ -68,6 +68,8 @@ def events(context: typer.Context) -> None:
 def events_list() -> None:
     """List the coded events, one per line."""
     frame = _cte().events()
+    roles = [c.removesuffix("_precision") for c in frame.columns if c.endswith("_precision")]
+    frame = frame.assign(**{role: _known_part(frame, role) for role in roles})
     shown = ("event_id", "record_type", "imposer", "target", "announced", "onset", "title")
     _frame(frame[[c for c in shown if c in frame.columns]])
 
@@ -83,10 +85,47 @@ def events_show(event_id: Annotated[str, typer.Argument(metavar="ID", help="Id o
 @events_app.command("check")
 def events_check(
     file: Annotated[Path | None, typer.Argument(help="File of events; the shipped one by default.")] = None,
+    scheme: Annotated[Path | None, typer.Option("--codebook", help="A codebook of your own.")] = None,
 ) -> None:
-    """Check events against the codebook."""
-    frame = _cte().events() if file is None else _cte().events(path=file)
-    _line(f"{len(frame)} events follow the codebook")
+    """Check events against the codebook: one line per problem, with line, column, found and allowed."""
+    from cyber_trade_econ.errors import EventError
+    from cyber_trade_econ.events import check, codebook
+
+    number, odd = check(file, codebook(scheme))
+    name = "the shipped events" if file is None else file.name
+    for problem in odd:
+        _line(f"{name}: {problem}")
+    if odd:
+        raise EventError(f"{name}: {len(odd)} problem(s) in {number} events", fix="Correct the cells named above.")
+    _line(f"{number} events follow the codebook")
+
+
+@events_app.command("agreement")
+def events_agreement(
+    codes_a: Annotated[Path, typer.Argument(metavar="CODES_A", help="CSV with event_id and coded columns.")],
+    codes_b: Annotated[Path, typer.Argument(metavar="CODES_B", help="The same events, coded by somebody else.")],
+    draws: Annotated[int, typer.Option(help="Bootstrap draws.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 20180103,
+) -> None:
+    """Compare two coders field by field: share equal, Cohen's kappa, Krippendorff's alpha, 95 % intervals."""
+    from cyber_trade_econ.events import agreement
+
+    out = agreement(codes_a, codes_b, draws=draws, seed=seed)
+    _frame(out.round(3))
+    for fact, value in out.attrs["facts"].items():
+        _line(f"{fact}: {value}")
+
+
+@events_app.command("draw")
+def events_draw(
+    kind: Annotated[str, typer.Argument(help="timeline, matrix or map.")],
+    file: Annotated[Path, typer.Argument(help="Picture to write: .png, .pdf or .svg.")],
+    side: Annotated[str, typer.Option(help="imposer or target, for the map.")] = "imposer",
+) -> None:
+    """Draw the coded events."""
+    cte = _cte()
+    written = cte.event_figure(cte.events(), kind, side=side).save(file)
+    _line(f"wrote {written[0]}")
 
 
 @app.command()
@@ -221,6 +260,13 @@ def _frame(frame: pd.DataFrame) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)
+
+
+def _known_part(events: pd.DataFrame, role: str) -> list[str]:
+    """Return the dates of a role as text that is as long as they are known; the frame holds the first possible day."""
+    known = {"": 0, "year": len("YYYY"), "month": len("YYYY-MM"), "day": len("YYYY-MM-DD")}
+    cells = zip(events[role], events[f"{role}_precision"], strict=True)
+    return [str(day)[: known[precision]] for day, precision in cells]
 
 
 def _cell(value: Any) -> str:

@@ -9,18 +9,19 @@ import pandas as pd
 
 from cyber_trade_econ import lake, panels
 from cyber_trade_econ.errors import ConfigError, UnknownName
-from cyber_trade_econ.events import from_eurepoc
+from cyber_trade_econ.events.crosswalks import CROSSWALKS, descriptions
+from cyber_trade_econ.events.matching import match
+from cyber_trade_econ.events.merging import merge
+from cyber_trade_econ.events.reviews import reviews
 from cyber_trade_econ.sources import all as all_sources
 from cyber_trade_econ.sources import get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from cyber_trade_econ.panels.bilateral_year import Zeros
     from cyber_trade_econ.records.panel import Panel
     from cyber_trade_econ.records.source import Source
-
-_CROSSWALKS = {"eurepoc": ("eurepoc.dyads", from_eurepoc)}
 
 
 def sources() -> pd.DataFrame:
@@ -91,21 +92,39 @@ def panel(name: str, years: int | Iterable[int] | None = None, *, zeros: Zeros =
     return panels.build(name, years, zeros=zeros)
 
 
-def incidents(name: str = "eurepoc") -> pd.DataFrame:
-    """Return the incidents of a pulled incident database in the schema of the coded events.
+def incidents(name: str | Sequence[str] = "eurepoc") -> pd.DataFrame:
+    """Return the incidents of pulled incident databases in the schema of the coded events.
 
     Parameters
     ----------
     name
-        ``"eurepoc"``. What was left out, and why, stands in ``attrs["facts"]``.
+        ``"dcid"``, ``"eurepoc"``, ``"cfr"`` or ``"cissm"``; several of them, or ``"all"`` in this order, to be matched and
+        merged to one row per incident and pair of economies, databases given first preferred.
+
+    Returns
+    -------
+    Frame of `events.incidents.incident_frame`, for several databases that of `events.merging.merge` with ``also_in``.
+    ``imposer`` and ``target`` are empty where no economy is known; `expose` leaves such rows out and counts them. What
+    was left out, why, and what was matched stands in ``attrs["facts"]``.
 
     Raises
     ------
-    UnknownName, NotPulled
+    UnknownName, ConfigError, NotPulled
     """
-    if name not in _CROSSWALKS:
-        raise UnknownName("an incident database", found=repr(name), allowed=sorted(_CROSSWALKS))
-    table, crosswalk = _CROSSWALKS[name]
-    out = crosswalk(lake.load(table))
-    out.attrs["sources"] = {name: lake.provenance(name)}
+    asked = tuple(CROSSWALKS) if name == "all" else (name,) if isinstance(name, str) else tuple(name)
+    unknown = [n for n in asked if n not in CROSSWALKS]
+    if unknown:
+        raise UnknownName("an incident database", found=unknown, allowed=[*CROSSWALKS, "all"])
+    if not asked or len(set(asked)) < len(asked):
+        raise ConfigError("the incident databases to merge", found=asked, allowed="each once, at least one")
+    frames = {n: CROSSWALKS[n].to_events(*map(lake.load, CROSSWALKS[n].tables)) for n in asked}
+    if len(asked) == 1:
+        out = frames[asked[0]]
+    else:
+        texts = {n: descriptions(n, {t: lake.load(t) for t in CROSSWALKS[n].described}) for n in asked}
+        matches = match(frames, texts=texts, reviews=reviews())
+        out = merge(frames, matches)
+        single = {n: frame.attrs["facts"] for n, frame in frames.items()}
+        out.attrs["facts"] |= {"matches": matches.attrs["facts"], "databases": single}
+    out.attrs["sources"] = {n: lake.provenance(n) for n in asked}
     return out

@@ -91,6 +91,10 @@ class UnknownCode(CyberTradeError):
     """A country, product or event code that no table knows."""
 
 
+class VintageError(CyberTradeError):
+    """An edition of the Harmonized System that does not exist, or codes of several editions where one is asked for."""
+
+
 class EventError(CyberTradeError):
     """A coded event breaks the codebook."""
 

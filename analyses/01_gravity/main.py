@@ -2,13 +2,14 @@
 
 Estimand. The average log difference in goods trade between a pair's years since at least one coded cyber measure or
 publicly attributed incident bears on it and the same pair's other years, net of everything that is common to an exporter's
-or an importer's year. An event counts from its first known date (effective, else adopted, announced, onset or disclosed)
-until it is lifted; warnings and incidents never are. Goods totals stand in for the products a measure covers. Columns
-marked so leave out trade between the United States and China, and with it most tariffs and export controls.
+or an importer's year. Only measures that bound somebody and restrict count: warnings, authorities, non-events and openings
+are left out. An event counts from its first known date (effective, else adopted, announced, onset or disclosed) until it is
+lifted; incidents never are. Goods totals stand in for the products a measure covers. Columns marked so leave out trade
+between the United States and China, and with it most tariffs and export controls.
 
 What it can mean. A conditional association. Measures are taken, and incidents attributed, between economies whose relations
-change for other reasons too (tariffs, sanctions, war); events overlap within pairs; one coder chose and dated them; and the
-list holds famous cases. The estimate is no effect of any single act.
+change for other reasons too (tariffs, sanctions, war); events overlap within pairs; coders chose and dated them; and the
+list holds known cases and is no census. The estimate is no effect of any single act.
 
 Data
 ----
@@ -30,6 +31,8 @@ study = cte.study("01_gravity", needs=("us_census.flows", "baci.flows", "geodist
 pulled = study.data == "pulled"
 plain = world = cte.panel("bilateral_year") if pulled else cte.sample("bilateral_year")
 us, events = (cte.panel("us_year"), cte.incidents("eurepoc")) if pulled else (cte.sample("us_year"), cte.events())
+restricts = (events["enforcement"] == "bound") & (events["direction"] == "restricts")
+events = events[restricts | (events["record_type"] == "incident")]
 if plain.frame["year"].nunique() < 5:  # too few for pair effects to leave anything to compare
     world = cte.sample("bilateral_year")
     study.warn("baci.flows holds fewer than five years: columns with pair effects use the shipped sample.")
@@ -40,7 +43,7 @@ world = study.add_panel("world", cte.expose(world, events, on=ROLES, by="publish
 rest = study.add_panel("without USA-CHN", cte.expose(rest, events, on=ROLES, by="published_action"))
 us = study.add_panel("us", cte.expose(us, events, on=ROLES))
 study.add_panel("columns OLS and PPML", plain)
-kinds = sorted(c for c in world.frame if c.startswith("cyber_on_"))
+kinds, rest_kinds = (sorted(c for c in p.frame if c.startswith("cyber_on_")) for p in (world, rest))
 for sentence in world.facts["exposure"]["cyber"]["identification"]:
     if sentence.partition(":")[0] in ("cyber_on", "cyber_count", *kinds):
         study.add_note(sentence)
@@ -48,7 +51,7 @@ for sentence in world.facts["exposure"]["cyber"]["identification"]:
 # %% Estimates
 COVARIATES = "log(dist_km) + contiguity + common_language | exporter^year + importer^year"
 THREE_WAY = "exporter^year + importer^year + pair"
-BY_ACTION = f"trade_musd ~ {' + '.join(kinds)} | {THREE_WAY}"
+BY_ACTION = "trade_musd ~ {} | " + THREE_WAY
 estimates = {
     "OLS": cte.ols(f"log(trade_musd) ~ {COVARIATES}", plain),
     "PPML": cte.ppml(f"trade_musd ~ {COVARIATES}", plain),
@@ -58,8 +61,8 @@ estimates = {
     "Number, no USA-CHN": cte.ppml(f"trade_musd ~ cyber_count | {THREE_WAY}", rest),
 }
 if len(kinds) > 1:  # incidents alone are of one kind
-    estimates["By action"] = cte.ppml(BY_ACTION, world, collinear="drop")
-    estimates["By action, no USA-CHN"] = cte.ppml(BY_ACTION, rest, collinear="drop")
+    estimates["By action"] = cte.ppml(BY_ACTION.format(" + ".join(kinds)), world, collinear="drop")
+    estimates["By action, no USA-CHN"] = cte.ppml(BY_ACTION.format(" + ".join(rest_kinds)), rest, collinear="drop")
 
 # %% Table, figure, page
 NAMES = {

@@ -9,7 +9,8 @@ What it can mean. Coefficients before the event show whether the comparison fits
 read as effects. Under (a) the coefficients mix cohorts with weights that can be negative when effects differ between them.
 Both follow the first event of a pair; later ones, and everything else that happened to the pair, are part of what is seen.
 Clustered errors of Poisson models with three-way effects are too small in panels of this size (Weidner and Zylkin 2021), and
-the monthly estimate rests on few dates: its degrees of freedom are the effective number of dates less one.
+the monthly estimate rests on few dates: its degrees of freedom are the effective number of dates less one. Only measures that
+bound somebody and restrict count, beside incidents: warnings, authorities, non-events and openings are left out.
 
 Data
 ----
@@ -33,6 +34,8 @@ study = cte.study("02_event_study", needs=("us_census.flows", "baci.flows", "geo
 pulled = study.data == "pulled"
 world = cte.panel("bilateral_year") if pulled else cte.sample("bilateral_year")
 us, events = (cte.panel("us_month"), cte.incidents("eurepoc")) if pulled else (cte.sample("us_month"), cte.events())
+restricts = (events["enforcement"] == "bound") & (events["direction"] == "restricts")
+events = events[restricts | (events["record_type"] == "incident")]
 if world.frame["year"].nunique() < 10:  # five leads, the reference year and four lags
     world = cte.sample("bilateral_year")
     study.warn("baci.flows holds fewer than ten years: the annual study uses the shipped sample.")

@@ -1,12 +1,14 @@
-"""Country codes of every scheme that the sources use, from the package's own table ``country.csv``.
+"""Country codes of every scheme that the sources use, from the package's own tables beside this file.
 
-One row of the table is one code of one scheme in one span of years. ``kind`` says what it stands for: ``country``,
+One row of a table is one code of one scheme in one span of years. ``kind`` says what it stands for: ``country``,
 ``territory``, ``disputed`` (status or ISO code in doubt, see ``note``), ``former``, ``group`` (aggregate, region),
 ``unknown`` or ``not attributed``. Only the first four have an ISO3 code.
 
 The schemes are ``iso3``, ``iso2``, ``baci`` (numbers of UN Comtrade and BACI, which are not those of ISO 3166),
 ``census`` (Schedule C of the US Census Bureau), ``geodist`` (CEPII GeoDist), ``eurepoc`` (two letters, or words such as
-``EUROPE``) and ``eurepoc_name``.
+``EUROPE``) and ``eurepoc_name`` in ``country.csv``; ``cow`` (numbers of the Correlates of War Project, State System
+Membership List v2016, states of 1991 or later) in ``cow.csv``; ``name`` (English names as the United Nations and incident
+databases write them) and ``adjective`` (Ukrainian, South Korean), both in any case of letters, in ``names.csv``.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _COUNTRIES = frozenset({"country", "territory", "disputed", "former"})
 _LISTED = 20
+_FILES = MappingProxyType({"cow": "cow.csv", "name": "names.csv", "adjective": "names.csv"})
+_FILE = "country.csv"  # of every other scheme
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,13 @@ class Code:
 @cache
 def _table() -> MappingProxyType[str, dict[str, tuple[Code, ...]]]:
     found: dict[str, dict[str, list[Code]]] = {}
-    text = resources.files(__package__).joinpath("country.csv").read_text(encoding="utf-8")
-    for row in csv.DictReader(text.splitlines()):
-        span = int(row.pop("valid_from") or 0), int(row.pop("valid_to") or 9999)
-        entry = Code(valid_from=span[0], valid_to=span[1], **row)
-        found.setdefault(entry.scheme, {}).setdefault(entry.code, []).append(entry)
+    for file in sorted({_FILE, *_FILES.values()}):
+        text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+        for row in csv.DictReader(text.splitlines()):
+            span = int(row.pop("valid_from") or 0), int(row.pop("valid_to") or 9999)
+            entry = Code(valid_from=span[0], valid_to=span[1], **row)
+            key = _clean(entry.code, entry.scheme)
+            found.setdefault(entry.scheme, {}).setdefault(key, []).append(entry)
     return MappingProxyType(
         {
             s: {c: tuple(sorted(rows, key=lambda r: r.valid_from)) for c, rows in codes.items()}
@@ -75,8 +81,27 @@ def _scheme(scheme: str) -> dict[str, tuple[Code, ...]]:
 
 def _clean(code: Any, scheme: str) -> str:
     text = str(code).strip()
-    # Numbers arrive as 4, "4" and "004"; Schedule C is always four characters.
-    return (text.lstrip("0") or "0") if scheme == "baci" else text.zfill(4) if scheme == "census" else text
+    match scheme:
+        case "baci":  # numbers arrive as 4, "4" and "004"
+            return text.lstrip("0") or "0"
+        case "census":  # Schedule C is always four characters
+            return text.zfill(4)
+        case "cow":  # workbooks hold numbers as 710.0
+            return text.removesuffix(".0")
+        case "name" | "adjective":
+            return " ".join(text.split()).casefold()
+    return text
+
+
+def entries(scheme: str) -> tuple[Code, ...]:
+    """Return every entry of a scheme, in the order of its table.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such scheme.
+    """
+    return tuple(entry for rows in _scheme(scheme).values() for entry in rows)
 
 
 def lookup(code: Any, scheme: str, year: int | None = None) -> Code:
@@ -158,7 +183,7 @@ def _unknown(codes: list[str], scheme: str) -> UnknownCode:
     return UnknownCode(
         f"{len(set(codes))} country code(s) of scheme {scheme!r} are in no table",
         found=", ".join(shown) + (f" and {more} more" if more else ""),
-        fix="Add a row to cyber_trade_econ/codes/country.csv: scheme, code, years, ISO3, name, kind.",
+        fix=f"Add a row to cyber_trade_econ/codes/{_FILES.get(scheme, _FILE)}: scheme, code, years, ISO3, name, kind.",
     )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cyber_trade_econ.records.estimate import Estimate
 
 _MANY = 5  # terms that are named one by one in a note
-_FULL_LIST = 120  # ids that a note lists in full
+_FULL_LIST = 40  # ids that a note lists in full
 
 
 def reference(estimate: Estimate) -> str:

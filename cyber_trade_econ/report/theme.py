@@ -19,6 +19,7 @@ INK = "0.15"
 MUTED = "0.45"
 NOTE_SIZE = 7.0  # points
 _MARGIN = 0.06  # inches
+_HINTING = 0.975  # letters drawn on pixels run up to this much wider than their outlines
 
 # Fonts that come with matplotlib, so that two machines draw the same letters.
 _SETTINGS: dict[str, Any] = {
@@ -84,7 +85,7 @@ def canvas(width: float, height: float, foot: list[str]) -> Canvas:
     foot
         Paragraphs, wrapped to the width.
     """
-    lines = [line for paragraph in foot for line in _wrapped(paragraph, (width - 2 * _MARGIN) * 72)]
+    lines = [line for paragraph in foot for line in _wrapped(paragraph, (width - 2 * _MARGIN) * 72 * _HINTING)]
     room = (len(lines) * NOTE_SIZE * 1.3 + 8) / 72 if lines else 0.0
     total = height + room
     figure = Canvas(figsize=(width, total), layout="constrained")

@@ -1,4 +1,4 @@
-"""Read the first sheet of an Excel workbook as rows, and check its header for the columns that a source needs."""
+"""Read a sheet of an Excel workbook as rows, and check its header for the columns that a source needs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Rows = list[list[Any]]
 
 
-def rows(content: Path | bytes, name: str) -> tuple[list[str], Rows]:
-    """Return header and rows of the first sheet.
+def rows(content: Path | bytes, name: str, sheet: int = 0) -> tuple[list[str], Rows]:
+    """Return header and rows of one sheet.
 
     Parameters
     ----------
@@ -26,22 +26,24 @@ def rows(content: Path | bytes, name: str) -> tuple[list[str], Rows]:
         Path of the workbook, or its bytes.
     name
         File name for messages.
+    sheet
+        Place of the sheet, 0 for the first.
 
     Raises
     ------
     ParseError
-        Not a workbook, cut, or without rows.
+        Not a workbook, cut, without that sheet, or without rows.
     """
     raw = content.read_bytes() if isinstance(content, Path) else content
     try:
-        sheet = CalamineWorkbook.from_filelike(io.BytesIO(raw)).get_sheet_by_index(0).to_python()
+        lines = CalamineWorkbook.from_filelike(io.BytesIO(raw)).get_sheet_by_index(sheet).to_python()
     except (CalamineError, ZipError, OSError) as error:
         raise ParseError(
             f"{name} cannot be read as a workbook", found=str(error)[:120], fix="Delete it and pull again."
         ) from None
-    if len(sheet) < 2:
-        raise ParseError(f"{name} has no rows", found=f"{len(sheet)} line(s)")
-    return [str(cell).strip() for cell in sheet[0]], sheet[1:]
+    if len(lines) < 2:
+        raise ParseError(f"{name} has no rows", found=f"{len(lines)} line(s)")
+    return [str(cell).strip() for cell in lines[0]], lines[1:]
 
 
 def require(header: Sequence[str], needed: Sequence[str], name: str) -> None:

@@ -1,4 +1,4 @@
-"""EuRepoC: coded cyber incidents, and their pairs of initiating and receiving country."""
+"""EuRepoC: coded cyber incidents, their pairs of initiating and receiving country, and who attributes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 from cyber_trade_econ.errors import ParseError
 from cyber_trade_econ.records.source import Part, Piece, Raw, Source, Years
 from cyber_trade_econ.records.table import Column, Table
-from cyber_trade_econ.sources import _delimited, _workbook
+from cyber_trade_econ.sources import _delimited, _eurepoc_attributions, _workbook
 from cyber_trade_econ.sources._attribution import Party, party
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _TYPES = {
 # published column -> house column; text kept as published.
 _TEXT = {
     "name": "name",
+    "description": "description",
     "initiator_category": "initiator_category",
     "initiator_subcategory": "initiator_subcategory",
     "source_disclosure": "source_disclosure",
@@ -52,13 +53,16 @@ _DYAD_HEADER = (
 )  # fmt: skip
 _INCIDENT_HEADER = (
     "incident_id", "initiator_country", "initiator_alpha_2", "receiver_country", "receiver_country_alpha_2_code",
-    "incident_type", "initiator_name", "receiver_category", *_TEXT, *_COUNTS, *_DATES,
+    "incident_type", "initiator_name", "receiver_category", "source_url", "attribution_source_url", *_TEXT, *_COUNTS,
+    *_DATES,
 )  # fmt: skip
 
+_ADDRESS = re.compile(r"https?://[^\s;|]+")
 _STATUS = "country, joint (several countries), group (region or organisation), unknown, or not attributed"
 _COMMON = (
     Column("incident_id", "int32", "EuRepoC id", "Incident."),
     Column("name", "string", "text", "Name of the incident as published."),
+    Column("description", "string", "text", "Description as published."),
     Column(
         "start_date",
         "date",
@@ -119,13 +123,14 @@ INCIDENTS = Table(
         *_COMMON,
         Column("incident_type", "string", "text", "Types of incident, joined by ;, as published."),
         *_MEASURES,
+        Column("sources", "string", "URLs joined by a bar", "Sources of the incident and of its attributions."),
     ),
     key=("incident_id",),
 )
 
 
 def parts(years: Years) -> Sequence[Part]:  # noqa: ARG001  # each file holds every year
-    """Return the two files: pairs, and incidents."""
+    """Return the three files: pairs, incidents, and attributions."""
     return (
         Part(
             "dyads",
@@ -139,6 +144,13 @@ def parts(years: Years) -> Sequence[Part]:  # noqa: ARG001  # each file holds ev
             _RECORD + "eurepoc_global_dataset_1_3.csv?download=1",
             "eurepoc_global_dataset_1_3.csv",
             ("eurepoc_global_dataset_*.xlsx", "eurepoc_global_dataset_*.csv"),
+            fixed=True,
+        ),
+        Part(
+            "attributions",
+            _RECORD + "eurepoc_attribution_dataset_1.3.csv?download=1",
+            "eurepoc_attribution_dataset_1.3.csv",
+            ("eurepoc_attribution_dataset_*.csv",),
             fixed=True,
         ),
     )
@@ -162,6 +174,7 @@ def tidy(raw: Sequence[Raw], years: Years) -> Iterator[Piece]:
             facts["dropped_year_not_asked"] = len(kept) - sum(kept)
             frame = frame.filter(pa.array(kept))
         yield Piece(table.name, "all", frame, facts)
+    yield _eurepoc_attributions.piece(next(r.path for r in raw if r.part == "attributions"))
 
 
 def _read(path: Path) -> tuple[list[str], list[list[Any]]]:
@@ -197,6 +210,8 @@ def _columns(cell: dict[str, list[Any]], file: str, *, dyadic: bool) -> tuple[di
         if strange:
             raise ParseError(f"{file} has incident types that are new", found=strange, allowed=_TYPES)
         data |= {house: [int(name in a) for a in atoms] for name, house in _TYPES.items()}
+        cited = zip(cell["source_url"], cell["attribution_source_url"], strict=True)
+        data["sources"] = ["|".join(dict.fromkeys(_ADDRESS.findall(f"{own} {others}"))) for own, others in cited]
     starts = [d for d in data["start_date"] if d is not None]
     facts["flagged_start_unknown"] = len(data["start_date"]) - len(starts)
     facts["flagged_start_on_1_january"] = sum((d.month, d.day) == (1, 1) for d in starts)
@@ -264,7 +279,7 @@ SOURCE = Source(
     homepage="https://eurepoc.eu/",
     hosts=("zenodo.org",),
     max_bytes=100_000_000,
-    tables=(DYADS, INCIDENTS),
+    tables=(DYADS, INCIDENTS, _eurepoc_attributions.ATTRIBUTIONS),
     parts=parts,
     tidy=tidy,
 )

@@ -31,7 +31,7 @@ UNITS = {
 
 
 def test_the_registry_knows_the_core_sources() -> None:
-    assert set(SOURCES) >= {"us_census", "geodist", "eurepoc", "baci"}
+    assert set(SOURCES) >= {"us_census", "geodist", "baci", "eurepoc", "dcid", "cfr", "cissm"}
     assert get("baci") is SOURCES["baci"]
     with pytest.raises(UnknownName, match="Did you mean eurepoc"):
         get("eurepo")

@@ -6,6 +6,7 @@ import csv
 
 import pytest
 
+from cyber_trade_econ.events import events
 from cyber_trade_econ.records import shipped
 
 QUOTED = [
@@ -14,6 +15,8 @@ QUOTED = [
     ("Number, no USA-CHN", "cyber_count"),
     ("By action", "cyber_on_amplify_the_conflict"),
     ("By action, no USA-CHN", "cyber_on_amplify_the_conflict"),
+    ("By action", "cyber_on_develop_import_trade_barriers"),
+    ("By action, no USA-CHN", "cyber_on_develop_import_trade_barriers"),
     ("By action", "cyber_on_restrict_government_procurement"),
     ("By action, no USA-CHN", "cyber_on_restrict_government_procurement"),
 ]
@@ -26,3 +29,18 @@ def test_quoted_numbers(column, term, checkout):
     assert len(rows) == 1
     quoted = f"{float(rows[0]['estimate']):.3f} ({float(rows[0]['std_error']):.3f})"
     assert quoted in (checkout / "README.md").read_text(encoding="utf-8")
+
+
+def test_quoted_counts_of_events(checkout):
+    page = " ".join((checkout / "README.md").read_text(encoding="utf-8").split())
+    every, default = events(include_unconfirmed=True), events()
+    economies = set(every["imposer"].str.split(";").explode()) - {"", "WLD"}
+    assert len(economies) > 70
+    assert f"{len(every)} measures and incidents of 2000 to 2025 by more than 70 economies" in page
+    assert f"{len(default)} rest on a primary source" in page
+    with shipped.path("data/events/agreement/agreement.csv").open(newline="", encoding="utf-8") as stream:
+        alphas = {row["field"]: float(row["alpha"]) for row in csv.DictReader(stream) if row["alpha"]}
+    judged = {f: a for f, a in alphas.items() if f != "imposer"}
+    low, high = min(judged, key=judged.__getitem__), max(judged, key=judged.__getitem__)
+    assert (low, high) == ("mechanism", "flow")
+    assert f"between {judged[low]:.2f} (mechanism) and {judged[high]:.2f} (flow)" in page

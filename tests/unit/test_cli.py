@@ -18,7 +18,6 @@ from cyber_trade_econ import cli, scaffold
 from cyber_trade_econ.errors import (
     ConfigError,
     CorruptFile,
-    EventError,
     NotDataError,
     NotPulled,
     UnknownName,
@@ -174,16 +173,73 @@ def test_pull_passes_its_options_on(monkeypatch, capsys, tmp_path):
     ]
 
 
-def test_events_list_and_check(monkeypatch, capsys, tmp_path):
+def test_events_list(monkeypatch, capsys):
     days = pd.to_datetime(["2010-05-18", None])
     frame = pd.DataFrame({"event_id": ["aaa-2010", "bbb-2011"], "onset": days, "title": ["A", "B"]})
-    door(monkeypatch, events=lambda path=None: frame if path is None else failing(EventError("row 3"))())
+    door(monkeypatch, events=lambda: frame)
     assert cli.execute(["events"]) == 0
     assert cli.execute(["events", "list"]) == 0
     assert capsys.readouterr().out.count("aaa-2010\t2010-05-18\tA\nbbb-2011\t\tB\n") == 2
+
+
+def test_events_list_prints_dates_as_far_as_they_are_known(capsys):
+    assert cli.execute(["events", "list"]) == 0
+    rows = {line.split("\t")[0]: line.split("\t") for line in capsys.readouterr().out.splitlines()}
+    assert rows["inc-1970-crypto-ag"][5] == "1970"
+    assert rows["usa-2018-zte-denial-order"][4:6] == ["2018-04-16", ""]
+
+
+def test_events_check_takes_a_codebook(capsys, tmp_path):
+    from cyber_trade_econ.records import shipped
+
+    text = shipped.path("data/events/codebook.toml").read_text(encoding="utf-8")
+    mine = tmp_path / "mine.toml"
+    mine.write_text(text, encoding="utf-8")
+    assert cli.execute(["events", "check", "--codebook", str(mine)]) == 0
+    mine.write_text(text.replace('tariff = "amplify_the_conflict"', 'tariff = "develop_norms"'), encoding="utf-8")
+    assert cli.execute(["events", "check", "--codebook", str(mine)]) == 4
+    assert "published_action: found 'amplify_the_conflict'; allowed: develop_norms" in capsys.readouterr().out
+
+
+def test_events_check_names_line_column_found_and_allowed(capsys, tmp_path):
+    from cyber_trade_econ.records import shipped
+
+    lines = shipped.path("data/events/events.csv").read_text(encoding="utf-8").splitlines()
+    file = tmp_path / "mine.csv"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert cli.execute(["events", "check"]) == 0
-    assert cli.execute(["events", "check", str(tmp_path / "mine.csv")]) == 4
-    assert "row 3" in capsys.readouterr().err
+    assert cli.execute(["events", "check", str(file)]) == 0
+    assert capsys.readouterr().out.count("events follow the codebook") == 2
+    at = next(i for i, line in enumerate(lines) if line.startswith("usa-2018-section-301-list-2,"))
+    lines[at] = lines[at].replace(",USA,CHN,", ",USA,False,").replace("2018-08-23", "2018-02-30")
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert cli.execute(["events", "check", str(file)]) == 4
+    said = capsys.readouterr()
+    assert f"mine.csv: line {at + 1}, target: found 'False' (a spreadsheet writes so what was NO, Norway)" in said.out
+    assert f"mine.csv: line {at + 1}, effective: found '2018-02-30'; allowed: a date that exists" in said.out
+    assert "2 problem(s)" in said.err
+
+
+def test_events_agreement_prints_one_line_per_field(capsys, tmp_path):
+    a, b = tmp_path / "a.csv", tmp_path / "b.csv"
+    a.write_text("event_id,scenario\nx-1,geopolitical\nx-2,geopolitical\nx-3,regulation_compliance\n", encoding="utf-8")
+    b.write_text("event_id,scenario\nx-1,geopolitical\nx-2,geopolitical\nx-4,regulation_compliance\n", encoding="utf-8")
+    assert cli.execute(["events", "agreement", str(a), str(a), "--draws", "100"]) == 0
+    out = capsys.readouterr().out
+    assert "scenario\t3\t1.0\t1.0" in out
+    assert cli.execute(["events", "agreement", str(a), str(b), "--draws", "100"]) == 0
+    assert "only_in_b: 1" in capsys.readouterr().out
+    b.write_text("event_id,scenario\nx-1,geopolitics\n", encoding="utf-8")
+    assert cli.execute(["events", "agreement", str(a), str(b)]) == 4
+    assert "geopolitics" in capsys.readouterr().err
+
+
+def test_events_draw_writes_a_picture(capsys, tmp_path):
+    assert cli.execute(["events", "draw", "matrix", str(tmp_path / "m.png")]) == 0
+    assert (tmp_path / "m.png").read_bytes().startswith(b"\x89PNG")
+    assert cli.execute(["events", "draw", "cake", str(tmp_path / "c.png")]) == 2
+    assert "timeline" in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.png"]
 
 
 def test_events_show_prints_one_shipped_event(capsys):

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cyber_trade_econ import codes
+from cyber_trade_econ.codes.mention import mentioned
 from cyber_trade_econ.errors import ConfigError, UnknownCode
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ KINDS = {"country", "territory", "disputed", "former", "group", "unknown", "not 
 
 
 def rows() -> list[dict[str, str]]:
-    text = resources.files("cyber_trade_econ.codes").joinpath("country.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+    folder = resources.files("cyber_trade_econ.codes")
+    texts = [folder.joinpath(f).read_text(encoding="utf-8") for f in ("country.csv", "cow.csv", "names.csv")]
+    return [row for text in texts for row in csv.DictReader(text.splitlines())]
 
 
 def test_the_table_is_consistent() -> None:
@@ -87,6 +89,125 @@ def test_use_of_a_code_after_its_end_is_kept_and_flagged() -> None:
 
 def test_old_codes_of_geodist() -> None:
     assert codes.to_iso3(["ROM", "ZAR", "TMP", "PAL", "YUG"], "geodist").tolist() == ["ROU", "COD", "TLS", "PSE", "SCG"]
+
+
+@pytest.mark.parametrize(
+    ("number", "year", "iso3"),
+    [
+        (2, 2010, "USA"), (365, 2010, "RUS"), (365, 1990, "SUN"), (710, 2010, "CHN"), (713, 2010, "TWN"),
+        (731, 2010, "PRK"), (732, 2010, "KOR"), (630, 2010, "IRN"), (200, 2010, "GBR"), (255, 2010, "DEU"),
+        (345, 1985, "YUG"), (345, 2000, "SCG"), (345, 2010, "SRB"), (626, 2012, "SSD"), ("710.0", 2010, "CHN"),
+        (710.0, 2010, "CHN"), (816, 2010, "VNM"), (347, 2010, "XKX"),
+    ],
+)  # fmt: skip
+def test_numbers_of_the_correlates_of_war(number: object, year: int, iso3: str) -> None:
+    assert codes.to_iso3([number], "cow", year).tolist() == [iso3]
+
+
+def test_states_of_the_correlates_of_war() -> None:
+    table = [r for r in rows() if r["scheme"] == "cow"]
+    assert len({r["code"] for r in table}) == 196, "195 members in 2016 and Czechoslovakia, which ended in 1992"
+    today = [r["iso3"] for r in table if not r["valid_to"]]
+    assert len(set(today)) == len(today) == 195
+    assert codes.outside_validity([347, 347, 626], "cow", [2005, 2010, 2005]).tolist() == [True, False, True]
+    with pytest.raises(UnknownCode, match=r"codes/cow\.csv"):
+        codes.to_iso3([999], "cow")
+
+
+@pytest.mark.parametrize(
+    ("name", "iso3"),
+    [
+        ("Korea (Democratic People's Republic of)", "PRK"), ("Korea (the Democratic People's Republic of)", "PRK"),
+        ("Korea (Republic of)", "KOR"), ("N Korea", "PRK"), ("United States Of America", "USA"), (" US ", "USA"),
+        ("united  kingdom", "GBR"), ("The Philippines", "PHL"), ("Palestine, State of", "PSE"), ("Congo", "COG"),
+        ("Democratic Republic of the Congo", "COD"), ("Turkey", "TUR"), ("Türkiye", "TUR"), ("Niger", "NER"),
+        ("Korea (the Republic of)", "KOR"), ("Hong Kong SAR", "HKG"), ("Macao SAR", "MAC"), ("Taiwan", "TWN"),
+        ("Taiwan, Province of China", "TWN"), ("Chinese Taipei", "TWN"), ("Republic of the Congo", "COG"),
+        ("DR Congo", "COD"), ("Viet Nam", "VNM"), ("Yemen", "YEM"), ("Serbia", "SRB"), ("Soviet Union", "SUN"),
+        ("USSR", "SUN"), ("Czechoslovakia", "CSK"), ("East Germany", "DDR"), ("Serbia and Montenegro", "SCG"),
+        ("Undetermined", None), ("unknown", None), ("European Union", None), ("Namibia", "NAM"),
+    ],
+)  # fmt: skip
+def test_names_as_databases_write_them(name: str, iso3: str | None) -> None:
+    assert codes.to_iso3([name], "name").tolist() == [iso3]
+
+
+def test_a_bare_korea_is_nobody() -> None:
+    with pytest.raises(UnknownCode, match=r"'Korea'.*codes/names\.csv"):
+        codes.to_iso3(["Korea"], "name")
+    assert codes.to_iso3(["Republic of Korea"], "name").tolist() == ["KOR"]
+
+
+def test_names_of_former_states_end_with_them() -> None:
+    used = ["Soviet Union", "Soviet Union", "East Germany", "Serbia and Montenegro", "Czechoslovakia"]
+    assert codes.outside_validity(used, "name", [1990, 2005, 1989, 2006, 1993]).tolist() == [
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_germany_of_the_correlates_of_war_is_the_one_of_1990() -> None:
+    """The Federal Republic until 1990 (260) and the Democratic Republic (265) ended before the years of the table."""
+    assert codes.to_iso3([255], "cow", 1990).tolist() == ["DEU"]
+    assert codes.outside_validity([255, 255, 679, 679], "cow", [1989, 1990, 1989, 1990]).tolist() == [
+        True,
+        False,
+        True,
+        False,
+    ]
+    for ended in (260, 265, 678, 680, 817):
+        with pytest.raises(UnknownCode, match=str(ended)):
+            codes.to_iso3([ended], "cow", 1985)
+
+
+def test_every_united_nations_name_maps(shared: Path) -> None:
+    text = (shared / "data/codes/UNSD-M49-en.csv").read_text(encoding="utf-8-sig")
+    published = {r["Country or Area"]: r["ISO-alpha3 Code"] for r in csv.DictReader(text.splitlines())}
+    assert len(published) > 240
+    there = {name: iso3 for name, iso3 in published.items() if codes.is_country(iso3)}
+    assert codes.to_iso3(there, "name").tolist() == list(there.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "economies", "wider"),
+    [
+        ("Ukrainian government agencies", ("UKR",), False),
+        ("Ukrainian and Polish military personnel", ("UKR", "POL"), False),
+        ("South Sudanese citizens", ("SSD",), False),
+        ("Universities in Papua New Guinea", ("PNG",), False),
+        ("North Koreans", ("PRK",), False),
+        ("Devices of Qatar's royal family", ("QAT",), False),
+        ("U.S. Department of State", ("USA",), False),
+        ("US Bancorp", (), False),
+        ("a turkey farm", (), False),
+        ("Nigeria's banks", ("NGA",), False),
+        ("Roman ruins and Indiana", (), False),
+        ("Companies in New Mexico", (), False),
+        ("Latin American ministries", (), True),
+        ("South African shipping companies", ("ZAF",), False),
+        ("Austrian Foreign Ministry", ("AUT",), False),
+        ("Foreign firms in Austria", ("AUT",), True),
+        ("Organizations in the United States and Europe", ("USA",), True),
+        ("Iranian expats and dissidents", ("IRN",), True),
+        ("Likely Armenian officials", ("ARM",), True),
+        ("Uyghurs living in Pakistan", ("PAK",), True),
+        ("Northern Ireland's assembly", ("GBR",), False),
+        ("Schools in British Columbia", (), False),
+        ("Banks in French Polynesia and American Samoa", (), False),
+        ("Firms around the Indian Ocean", (), True),
+        ("Chinese Taipei", ("TWN",), False),
+        ("English-language newspapers", ("GBR",), True),
+        ("Russian-speaking users", ("RUS",), True),
+        ("Boston Children's Hospital", (), False),
+        ("", (), False),
+    ],
+)
+def test_economies_that_a_text_names(text: str, economies: tuple[str, ...], wider: bool) -> None:
+    found = mentioned(text)
+    assert (found.economies, found.wider) == (economies, wider)
 
 
 def test_every_unknown_code_is_named_with_the_nearest() -> None:

@@ -28,9 +28,9 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 def test_codebook_is_frozen():
     book = codebook()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        book.version = "3"  # type: ignore[misc]
+        book.version = "4"  # type: ignore[misc]
     with pytest.raises(TypeError):
-        book.published["tariff"] = "do_nothing"  # type: ignore[index]
+        book.published["national_action"]["tariff"] = "do_nothing"  # type: ignore[index]
     with pytest.raises(TypeError):
         book.fields["flow"].codes["sideways"] = book.fields["flow"].codes["both"]  # type: ignore[index]
 
@@ -38,16 +38,22 @@ def test_codebook_is_frozen():
 def test_every_code_has_definition_and_rule():
     book = codebook()
     codes = [c for f in book.fields.values() for c in f.codes.values()] + list(book.roles.values())
-    assert len(codes) > 80
-    assert all(c.definition.endswith(".") and c.rule.endswith(".") for c in codes)
+    assert len(codes) > 110
+    assert all(c.definition.endswith(".") and c.rule.endswith(".") and c.borderline.endswith(".") for c in codes)
 
 
 def test_published_options_are_those_of_the_framework():
     named = {"do_nothing", "develop_import_trade_barriers", "restrict_government_procurement", "develop_norms"}
     named |= {"amplify_the_conflict", "not_in_published_list", "not_an_action"}
     book = codebook()
-    assert set(book.fields["published_action"].codes) == named
-    assert "do_nothing" not in book.published.values()  # the untreated state
+    assert set(book.options["national_action"]) == named
+    assert "do_nothing" not in book.published["national_action"].values()  # the untreated state
+    responses = {"acquiesce", "compromise", "avoid", "defy", "collaborate", "not_in_published_list"}
+    assert set(book.options["org_action"]) == responses
+    assert len(book.options["scenario"]) == len(book.options["mechanism"]) == 4
+    assert set(book.published) == {
+        *("concern", "national_action", "org_action", "scenario", "mechanism", "supply_chain_position")
+    }
 
 
 def test_another_table_can_replace_the_mapping(tmp_path: Path):
@@ -60,7 +66,30 @@ def test_another_table_can_replace_the_mapping(tmp_path: Path):
     assert moved.any()
     assert set(after.loc[moved, "published_action"]) == {"not_in_published_list"}
     assert after.loc[~moved, "published_action"].equals(before.loc[~moved, "published_action"])
-    assert recode(before, codebook()).equals(before)  # positive control: the shipped table changes nothing
+    same = recode(before, codebook())
+    assert same[before.columns].equals(before)  # positive control: the shipped table changes nothing
+    assert set(same.columns) - set(before.columns) == {
+        f"published_{f}" for f in ("concern", "org_action", "scenario", "mechanism", "supply_chain_position")
+    }
+
+
+def test_several_codes_become_several_names_each_once():
+    frame = events().head(2).assign(concern=["military;societal", ""], org_action=["defy;unknown;na", "na"])
+    out = recode(frame, codebook())
+    assert out["published_concern"].tolist() == ["military_security;culture_and_societal_system", ""]
+    assert out["published_org_action"].tolist() == ["defy;not_in_published_list", "not_in_published_list"]
+
+
+def test_weights_of_actions_can_be_replaced(tmp_path: Path):
+    mine = codebook(changed(tmp_path, "tariff = 3", "tariff = 1"))
+    tariffs = recode(events(), mine).loc[lambda e: e["national_action"] == "tariff", "restrictiveness"]
+    assert set(tariffs) == {1.0}
+    assert events().loc[lambda e: e["national_action"] == "tariff", "restrictiveness"].eq(3).all()
+    with pytest.raises(EventError, match="tariff"):
+        codebook(changed(tmp_path, "tariff = 3\n", ""))
+    for step in (6, -1):
+        with pytest.raises(EventError, match=rf"'tariff': {step}.*0 to 5"):
+            codebook(changed(tmp_path, "tariff = 3", f"tariff = {step}"))
 
 
 def test_file_that_follows_another_table_is_refused(tmp_path: Path):
@@ -78,8 +107,8 @@ def test_file_that_follows_another_table_is_refused(tmp_path: Path):
         ('tariff = "amplify_the_conflict"\n', "", r"missing \['tariff'\]"),
         ('tariff = "amplify_the_conflict"\n', 'tariff = "shout"\n', "shout"),
         ('tariff = "amplify_the_conflict"\n', 'tariff = "amplify_the_conflict"\nquota = "do_nothing"\n', "quota"),
-        ('version = "2"', "version = ", "TOMLDecodeError"),
-        ('version = "2"\n', "", "KeyError"),
+        ('version = "3"', "version = ", "TOMLDecodeError"),
+        ('version = "3"\n', "", "KeyError"),
         ('meaning = "What kind of thing happened."\n', "", "KeyError"),
         ("[fields.national_action]\n", "[fields.renamed]\n", "KeyError"),
     ],

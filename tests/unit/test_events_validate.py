@@ -31,12 +31,18 @@ MEASURE = dict.fromkeys(COLUMNS, "") | {
     "cyber_ground": "partly",
     "national_action": "import_ban",
     "published_action": "develop_import_trade_barriers",
-    "org_action": "defy",
+    "companies": "Huawei;ZTE",
+    "org_action": "defy;unknown",
     "scenario": "geopolitical",
     "mechanism": "supply_chain_risk",
     "supply_chain_position": "equipment",
     "target_basis": "named",
+    "enforcement": "bound",
+    "direction": "restricts",
+    "incident_type": "na",
+    "attribution": "na",
     "confidence": "confirmed",
+    "source_kind": "register",
     "source_citation": "Bundesgesetzblatt I, made up",
     "source_date": "2020-03-12",
     "source_url": "https://example.org/act",
@@ -57,11 +63,17 @@ INCIDENT = MEASURE | {
     "disclosed": "2020-05-01",
     "national_action": "incident",
     "published_action": "not_an_action",
+    "companies": "",
     "org_action": "na",
     "scenario": "na",
     "mechanism": "na",
     "supply_chain_position": "na",
     "target_basis": "attributed_attacker_and_victim",
+    "enforcement": "na",
+    "direction": "na",
+    "incident_type": "espionage;influence",
+    "attribution": "government",
+    "intensity": "4",
 }
 
 
@@ -82,10 +94,19 @@ def test_positive_control():
         "source_date": "",
         "source_url": "",
         "source_check": "none",
+        "source_kind": "none",
     }
     assert found(MEASURE | bare) == set()
     assert found(MEASURE | {"confidence": "unconfirmed"}) == set()  # a source that does not carry the act
     assert found(MEASURE | {"confidence": "unconfirmed", "source_check": "from_memory"}) == set()
+    assert found(MEASURE | {"confidence": "partly", "source_date": "2020-03"}) == set()
+    assert found(MEASURE | {"org_action": "na"}) == set()
+    assert found(MEASURE | {"companies": "", "org_action": "unknown"}) == set()
+    assert found(MEASURE | {"effective": "", "lifted": "2020-03-20", "enforcement": "never"}) == set()
+    norms = {"national_action": "norms", "published_action": "develop_norms", "target_basis": "origin_neutral"}
+    assert found(MEASURE | norms | {"imposer": "WLD", "target": "WLD"}) == set()
+    assert found(INCIDENT | {"attribution": "none", "imposer": ""}) == set()
+    assert found(INCIDENT | {"target": "WLD", "intensity": "10"}) == set()
     assert all(found(MEASURE | {"cyber_ground": code}) == set() for code in ("yes", "partly", "no"))
 
 
@@ -117,10 +138,22 @@ def test_positive_control():
         ({"hs_vintage": "HS2018"}, "hs_vintage"),
         ({"published_action": "develop_norms"}, "published_action"),
         ({"confidence": "sure"}, "confidence"),
+        ({"org_action": "defy"}, "org_action"),
+        ({"org_action": "defy;unknown;unknown"}, "org_action"),
+        ({"companies": "", "org_action": "defy;defy"}, "org_action"),
+        ({"enforcement": ""}, "enforcement"),
+        ({"enforcement": "na"}, "enforcement"),
+        ({"enforcement": "never"}, "effective"),
+        ({"enforcement": "pending"}, "effective"),
+        ({"incident_type": "espionage"}, "incident_type"),
+        ({"attribution": "none"}, "attribution"),
+        ({"intensity": "4"}, "intensity"),
         # economies
         ({"imposer": "GER"}, "imposer"),
         ({"imposer": "WLD"}, "imposer"),
         ({"imposer": ""}, "imposer"),
+        ({"imposer": "False"}, "imposer"),
+        ({"imposer": "SUN"}, "imposer"),  # the Soviet Union in 2020
         ({"target": "EU"}, "target"),
         ({"target": "CHN, RUS"}, "target"),
         ({"target": "CHN;CHN"}, "target"),
@@ -135,6 +168,10 @@ def test_positive_control():
         ({"hs_codes": "8517.62"}, "hs_codes"),
         ({"hs_codes": "851"}, "hs_codes"),
         ({"hs_codes": "85176200"}, "hs_codes"),
+        ({"hs_codes": "10121"}, "hs_codes"),
+        ({"hs_codes": "8806"}, "hs_codes"),  # drones, from HS2022 on
+        ({"hs_codes": "98"}, "hs_codes"),
+        ({"hs_codes": "8517;8517"}, "hs_codes"),
         ({"hs_codes": "ALL"}, "hs_codes"),
         ({"hs_codes": "85\u0661\u0667"}, "hs_codes"),  # digits, but not ASCII
         ({"hs_vintage": ""}, "hs_vintage"),
@@ -149,8 +186,11 @@ def test_positive_control():
         # sources
         ({"source_citation": ""}, "source_citation"),
         ({"source_date": ""}, "source_date"),
+        ({"source_date": "2020-03"}, "source_date"),
         ({"source_check": "none"}, "source_check"),
         ({"source_check": "from_memory"}, "source_check"),
+        ({"source_kind": "none"}, "source_kind"),
+        ({"source_kind": ""}, "source_kind"),
         ({"source_url": "example.org"}, "source_url"),
         ({"confidence": "partly", "source_citation": "", "source_check": "none"}, "source_citation"),
         # kinds
@@ -171,6 +211,17 @@ def test_each_error_is_found_where_it_is(change: dict[str, str], column: str):
         ({"cyber_ground": "partly"}, "cyber_ground"),
         ({"effective": "2020-05-01"}, "effective"),
         ({"disclosed": "2019-12-31"}, "disclosed"),
+        ({"imposer": ""}, "imposer"),
+        ({"attribution": "none"}, "imposer"),
+        ({"imposer": "Unknown", "attribution": "none"}, "imposer"),
+        ({"attribution": "na"}, "attribution"),
+        ({"incident_type": "na"}, "incident_type"),
+        ({"incident_type": "espionage;espionage"}, "incident_type"),
+        ({"enforcement": "bound"}, "enforcement"),
+        ({"direction": "eases"}, "direction"),
+        ({"intensity": ""}, "intensity"),
+        ({"intensity": "11"}, "intensity"),
+        ({"intensity": "4.5"}, "intensity"),
         ({"national_action": "sanction"}, "national_action"),
     ],
 )
@@ -220,6 +271,21 @@ def test_cells_that_are_not_text_are_named():
     frame.loc[1, "note"] = float("nan")
     (problem,) = problems(frame, BOOK)
     assert (problem.line, problem.column, problem.found) == (3, "note", "nan")
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ({"imposer": "FALSE"}, "NO, Norway"),
+        ({"hs_codes": "10121"}, "010121"),
+        ({"hs_codes": "8806"}, "8806 is in HS2022"),
+        ({"scenario": "geopolitic"}, "geopolitical?"),
+        ({"effective": "2020-02-30"}, "YYYY-MM-DD"),
+    ],
+)
+def test_messages_say_what_to_do(change: dict[str, str], hint: str):
+    (problem, *_) = problems(pd.DataFrame([MEASURE | change], columns=list(COLUMNS), dtype=object), BOOK)
+    assert hint in str(problem)
 
 
 @pytest.mark.parametrize(

@@ -330,7 +330,8 @@ TYPES = [
     "Ransomware",
 ]
 SHARED = {
-    "incident_id": 1, "name": "An incident", "start_date": "2022-03-01", "end_date": "Not available",
+    "incident_id": 1, "name": "An incident", "description": "What happened.", "start_date": "2022-03-01",
+    "end_date": "Not available",
     "initiator_country": "Russia", "initiator_alpha_2": "RU", "receiver_country": "Namibia",
     "receiver_country_alpha_2_code": "NA", "initiator_name": "Group",
     "receiver_category": "State", "initiator_category": "State", "initiator_subcategory": "Not available",
@@ -339,7 +340,17 @@ SHARED = {
     "number_legal_responses": 0, "added_to_db": "2022-08-15", "updated_at": "2022-11-02",
 }  # fmt: skip
 DYAD = SHARED | {"dyad_id": 9, "operation_type": "Data theft"} | dict.fromkeys(TYPES, 0) | {"Data theft": 1}
-INCIDENT = SHARED | {"incident_type": "Data theft;Hijacking with Misuse", "start_date": "01.03.2022"}
+INCIDENT = SHARED | {
+    "incident_type": "Data theft;Hijacking with Misuse", "start_date": "01.03.2022",
+    "source_url": "https://a.example/one;https://a.example/two", "attribution_source_url": "https://a.example/one",
+}  # fmt: skip
+ATTRIBUTION = {
+    "attribution_id": 5, "incident_id": 1, "attribution_date": "2022-4-1", "attribution_subtype": "Not available",
+    "attribution_basis": "Receiver attributes attacker", "attribution_type": "Domestic legal action",
+    "attributing_country": "Namibia", "attributing_actor": "Court", "settled_attribution": "True",
+    "initiator_country": "Russia", "initiator_alpha_2": "RU", "initiator_name": "Group",
+    "initiator_category": "State", "initiator_subcategory": "Not available",
+}  # fmt: skip
 
 
 def as_csv(*rows: dict[str, Any]) -> str:
@@ -354,7 +365,16 @@ def eurepoc(dyads: str | None = None, incidents: str | None = None) -> dict[str,
     return {
         "eurepoc_dyadic_dataset_0_1.csv": dyads or as_csv(DYAD),
         "eurepoc_global_dataset_1_3.csv": incidents or as_csv(INCIDENT),
+        "eurepoc_attribution_dataset_1.3.csv": as_csv(ATTRIBUTION),
     }
+
+
+def test_eurepoc_attributions_name_the_initiating_country(pulled: Any) -> None:
+    pulled("eurepoc", eurepoc())
+    row = lake.load("eurepoc.attributions").iloc[0]
+    assert (row["initiator_all"], row["initiator_status"], row["settled"], row["row"]) == ("RUS", "country", "True", 2)
+    assert lake.load("eurepoc.dyads")["description"].tolist() == ["What happened."]
+    assert lake.load("eurepoc.incidents")["sources"].tolist() == ["https://a.example/one|https://a.example/two"]
 
 
 def side(**changes: Any) -> pd.Series:
@@ -418,7 +438,14 @@ def test_eurepoc_the_workbook_is_read_as_the_csv(pulled: Any) -> None:
     pulled("eurepoc", eurepoc())
     from_csv = lake.load("eurepoc.dyads")
     book = xlsx([list(DYAD), list(DYAD.values())])
-    pulled("eurepoc", {"eurepoc_dyadic_dataset_0_1.xlsx": book, "eurepoc_global_dataset_1_3.csv": as_csv(INCIDENT)})
+    pulled(
+        "eurepoc",
+        {
+            "eurepoc_dyadic_dataset_0_1.xlsx": book,
+            "eurepoc_global_dataset_1_3.csv": as_csv(INCIDENT),
+            "eurepoc_attribution_dataset_1.3.csv": as_csv(ATTRIBUTION),
+        },
+    )
     pd.testing.assert_frame_equal(lake.load("eurepoc.dyads"), from_csv)
 
 
