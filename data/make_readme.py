@@ -27,8 +27,8 @@ it.
 EVENTS = """`events/events.csv`: {count} events, one per row, coded by hand by the authors of this package, under its
 licence. `events/CODEBOOK.md` says what each code means, when it applies and where its border lies;
 `events/codebook.toml` is the same for machines. The source of each event, its kind, and whether it was read,
-stand in its own row. {primary} of {count} events ({share}) rest on a primary source that was read; {left} are
-`unconfirmed` and not returned unless asked for."""
+stand in its own row. {primary} of {count} events ({share}) rest on a primary source that was read, itself or
+as quoted with its date; {left} are `unconfirmed` and not returned unless asked for."""
 COUNTED = (
     *(
         "record_type",
@@ -43,9 +43,9 @@ COUNTED = (
     *("supply_chain_position", "target_basis", "hs_vintage", "ebops_items", "imposer", "target"),
 )
 AGREEMENT = """`events/agreement/`: a random draw of {units} events was coded a second time by somebody who had the titles,
-dates and sources, but not the first codes. Cohen's kappa compares the first code of a cell, Krippendorff's
-alpha whole cells; 95 per cent bootstrap intervals in brackets; events that a field does not concern are left
-out of it. `-` where nobody ever varied."""
+dates and sources, but not the first codes. Cohen's kappa compares the first code of an ordered cell and sets
+as wholes, Krippendorff's alpha whole cells, responses firm by firm; 95 per cent bootstrap intervals in
+brackets; events that a field does not concern are left out of it. `-` where nobody ever varied."""
 INCIDENTS = """`cte.incidents("all")` merges four incident databases, which are pulled and not shipped. The table counts
 incidents in the copies named in `events/incident_counts.csv`; one that an earlier row already has is not
 counted again."""

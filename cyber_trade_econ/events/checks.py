@@ -196,7 +196,7 @@ def kinds(row: Row, _: Codebook) -> Iterator[Wrong]:
 def severity(row: Row, _: Codebook) -> Iterator[Wrong]:
     """Find days of effect of what never bound, and severities and attributions that do not fit the record."""
     incident = row["record_type"] == "incident"
-    if row["enforcement"] in ("never", "pending") and row["effective"]:
+    if row["enforcement"] in ("never", "pending", "enabling") and row["effective"]:
         yield "effective", repr(row["effective"]), f"nothing with enforcement {row['enforcement']}"
     if row["intensity"] and (not incident or row["intensity"] not in map(str, range(11))):
         yield "intensity", repr(row["intensity"]), "a whole number 0 to 10 for incidents, nothing for measures"

@@ -10,7 +10,7 @@ STARTS = ("effective", "adopted", "announced", "onset", "disclosed")
 """Dates by which an event is placed, the first that is known."""
 
 OTHERS = "others"
-_NEEDED = ("event_id", "record_type", "imposer", "target", "published_action", "lifted", *STARTS)
+_NEEDED = ("event_id", "record_type", "imposer", "target", "published_action", "direction", "lifted", *STARTS)
 
 
 def checked(events: pd.DataFrame) -> pd.DataFrame:
@@ -34,8 +34,9 @@ def checked(events: pd.DataFrame) -> pd.DataFrame:
 def marks(events: pd.DataFrame, rows: int) -> pd.DataFrame:
     """Return one mark per event and imposer: ``event_id, row, group, start, end, lifted``.
 
-    ``row`` is the imposer, or `OTHERS` beyond the ``rows`` most frequent; ``group`` the published action, or
-    ``incident``. ``end`` is the day of lifting, and null where nothing was lifted.
+    ``row`` is the imposer, or `OTHERS` beyond the ``rows`` most frequent; ``group`` the published action, ``incident``,
+    or ``eases`` for measures of that ``direction``, whose published action says the reverse of what they do. ``end`` is
+    the day of lifting, and null where nothing was lifted.
     """
     given = checked(events)
     incident = given["record_type"] == "incident"
@@ -43,7 +44,7 @@ def marks(events: pd.DataFrame, rows: int) -> pd.DataFrame:
         {
             "event_id": given["event_id"],
             "imposer": given["imposer"].str.split(";"),
-            "group": given["published_action"].mask(incident, "incident"),
+            "group": given["published_action"].mask(incident, "incident").mask(given["direction"] == "eases", "eases"),
             "start": given[list(STARTS)].bfill(axis=1).iloc[:, 0],
             "end": given["lifted"],
         }

@@ -30,6 +30,7 @@ _WORDS = {
     "amplify_the_conflict": "amplify the conflict",
     "not_in_published_list": "not in the published list",
     "incident": "incident",
+    "eases": "easing of a limit",
 }
 _ORIGIN = "A choice of known cases and not a census: numbers of events say what was coded, not what states do."
 

@@ -42,5 +42,5 @@ def test_quoted_counts_of_events(checkout):
         alphas = {row["field"]: float(row["alpha"]) for row in csv.DictReader(stream) if row["alpha"]}
     judged = {f: a for f, a in alphas.items() if f != "imposer"}
     low, high = min(judged, key=judged.__getitem__), max(judged, key=judged.__getitem__)
-    assert (low, high) == ("mechanism", "flow")
-    assert f"between {judged[low]:.2f} (mechanism) and {judged[high]:.2f} (flow)" in page
+    assert (low, high) == ("org_action", "flow")
+    assert f"between {judged[low]:.2f} (org_action) and {judged[high]:.2f} (flow)" in page

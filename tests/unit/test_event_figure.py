@@ -39,6 +39,14 @@ def test_timeline_has_one_mark_per_event_and_imposer(coded: pd.DataFrame):
     assert "not a census" in words(figure)
 
 
+def test_openings_are_not_drawn_as_barriers(coded: pd.DataFrame):
+    data = event_counts.marks(coded, 99).set_index("event_id")
+    assert data.loc["euu-2000-safe-harbour", "group"] == "eases"
+    assert data.loc["euu-2015-schrems-1", "group"] == "develop_import_trade_barriers"
+    assert set(data.index[data["group"] == "eases"]) == set(coded.loc[coded["direction"] == "eases", "event_id"])
+    assert "easing of a limit" in words(event_figure(coded))
+
+
 def test_rare_imposers_are_pooled_and_counted(coded: pd.DataFrame):
     data = event_counts.marks(coded, 3)
     assert set(data["row"]) == {*data["imposer"].value_counts().index[:3], event_counts.OTHERS}

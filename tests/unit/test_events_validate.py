@@ -145,6 +145,7 @@ def test_positive_control():
         ({"enforcement": "na"}, "enforcement"),
         ({"enforcement": "never"}, "effective"),
         ({"enforcement": "pending"}, "effective"),
+        ({"enforcement": "enabling"}, "effective"),
         ({"incident_type": "espionage"}, "incident_type"),
         ({"attribution": "none"}, "attribution"),
         ({"intensity": "4"}, "intensity"),

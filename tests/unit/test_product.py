@@ -60,7 +60,7 @@ def test_a_message_says_where_a_code_does_exist() -> None:
     assert "8 digits" in product.whereabouts("85171300", "HS2022")
     assert "written '851712'" in product.whereabouts("851712 ", "HS2017")
     product.require_codes(["851712"], "HS2017")
-    with pytest.raises(UnknownCode, match="851712.*a number"):
+    with pytest.raises(UnknownCode, match=r"851712.*a number"):
         product.require_codes([851712], "HS2017")  # type: ignore[list-item]
 
 

@@ -1,8 +1,10 @@
 """Draw the events that are coded twice: ``python data/events/agreement/draw.py FOLDER``.
 
-Writes ``first.csv`` (the codes as they stand) beside this file, and into FOLDER what the second coder gets: ``sheet.csv``
-(titles, dates, firms and sources, no codes) and ``codebook.md`` (the codebook without its examples, which would give
-codes away). The draw is of the default set and seeded, so that nobody chooses it.
+Writes ``first.csv`` (the codes as they stand) beside this file, and into FOLDER what the second coder gets:
+``sheet.csv`` (titles, dates, firms and sources, no codes) and ``codebook.md`` (the codebook without its examples, which
+would give codes away). The draw is of the default set and seeded, so that nobody chooses it. It was made once: the set
+has been corrected since, so that a draw of today gives other events, and an existing ``first.csv`` is never
+overwritten.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ SHOWN = (
 
 def main(folder: Path) -> None:
     """Write the three files."""
+    if (HERE / "first.csv").exists():
+        raise SystemExit(f"{HERE / 'first.csv'} is the record of a draw; move it away before drawing again")
     with (HERE.parent / "events.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["confidence"] != "unconfirmed"]
     drawn = random.Random(SEED).sample(sorted(rows, key=lambda row: row["event_id"]), UNITS)  # noqa: S311 (no secret)
