@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyber_trade_econ.errors import UnknownName
 from cyber_trade_econ.events.codebook import codebook
@@ -12,6 +13,11 @@ from cyber_trade_econ.events.dates import ROLES, span
 from cyber_trade_econ.events.read import read
 from cyber_trade_econ.events.validate import COLUMNS, validate
 from cyber_trade_econ.records import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cyber_trade_econ.events.codebook import Codebook
 
 _WIDE = 24
 _WRAP = textwrap.TextWrapper(100, subsequent_indent=" " * _WIDE, break_long_words=False, break_on_hyphens=False)
@@ -38,7 +44,11 @@ def show(event_id: str, path: str | Path | None = None) -> str:
             allowed=near or f"{len(text)} ids",
             fix="List them with events(include_unconfirmed=True)['event_id'].",
         )
-    row = {column: str(found.iloc[0][column]) for column in COLUMNS}
+    return describe({column: str(found.iloc[0][column]) for column in COLUMNS}, book)
+
+
+def describe(row: Mapping[str, str], book: Codebook) -> str:
+    """Return one valid row of events, column -> text, as a block of plain text."""
     who = f"{row['imposer'] or 'nobody named'} -> {row['target']} ({row['flow']})"
     lines = [row["title"], f"{row['event_id']}: {who}", ""]
     for role in ROLES:

@@ -40,7 +40,7 @@ def of_rows(panel: Panel, count: np.ndarray, cells: Cells) -> dict[str, Any]:
     """Count rows and pairs switched on, and report where more than one event is in force at a time."""
     ends = panel.frame["exporter"].astype(str) + "-" + panel.frame["importer"].astype(str)
     if cells.products is not None:
-        ends = ends + "-" + panel.frame[cells.products.column]
+        ends = ends + "-" + panel.frame[cells.products.column].astype(str)
     several = pd.Series(count, index=ends)[count > 1]
     most = several.groupby(level=0).max().sort_values(ascending=False, kind="stable")
     return {
@@ -87,7 +87,8 @@ def of_identification(panel: Panel, columns: Sequence[str], product: str = "") -
 
 def refuse(panel: Panel, given: int, tally: Tally) -> NoReturn:
     """Raise when no event is left, with the reasons and their counts."""
-    reasons = "; ".join(f"{reason}: {len(ids)}" for reason, ids in tally.left_out.items()) or "none was given"
+    left_out = tally.left_out | ({"only the donut around its date in the panel": tally.used} if tally.used else {})
+    reasons = "; ".join(f"{reason}: {len(ids)}" for reason, ids in left_out.items()) or "none was given"
     raise NotIdentified(
         f"no event is left to expose panel {panel.name!r} to",
         found=f"{given} event(s) given, left out: {reasons}",

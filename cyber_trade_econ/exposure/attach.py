@@ -46,8 +46,8 @@ def expose(
     **Whom (kind).** The imposer is the economy that takes a measure, or the one to which an incident is attributed; the
     target is the economy that the measure names, or the victim. ``flow`` is the trade of the imposer: ``"imports"``
     makes the target the exporter and the imposer the importer, ``"exports"`` the reverse, ``"both"`` (all incidents)
-    both. With several imposers or targets the event is about each. Except where stated, domestic rows (exporter and
-    importer the same) are never hit.
+    both. With several imposers or targets the event is about each. Domestic rows (exporter and importer the same) are
+    never hit.
 
     - ``"pair"``: the rows between imposer and target in the direction of the flow.
     - ``"origin"``: all foreign rows in which one economy is the exporter, whoever buys. ``party`` chooses it: the
@@ -70,10 +70,11 @@ def expose(
 
     **When.** The period that contains the date is the first in force, even if the date is its last day. A ``lifted``
     date is the first day on which the measure no longer binds: the period that contains the day before is the last in
-    force (where the lifting is known to the month or year only, that whole month or year). An event never lifted
-    stays in force to the end of the panel. A date known to the year only cannot be placed in a monthly panel: the event
-    is left out. Whether an act ever bound anybody (``enforcement``) is not asked: where ``on`` falls back on
-    ``announced``, non-events count as events, and ``facts`` say how many.
+    force (where the lifting is known to the month or year only, that whole month or year), but never one before the
+    first. An event never lifted stays in force to the end of the panel. A date known to the year only cannot be placed
+    in a monthly panel: the event is left out. Whether an act ever bound anybody (``enforcement``) is not asked: where
+    ``on`` falls back on ``announced``, non-events count as events, and ``facts`` say how many. Nor is asked whether it
+    restricts or eases trade (``direction``): both count alike, so choose the events first.
 
     Parameters
     ----------
@@ -90,7 +91,8 @@ def expose(
     on
         Date role that starts the exposure, or several in order of preference: the first that is known counts.
     by
-        Coded column to split by, such as ``"national_action"``; of several values joined by ``;`` the first counts.
+        Coded column to split by, such as ``"national_action"``; of several values joined by ``;`` the first counts. In
+        names of columns an empty value is ``not_coded``, and what is no letter or digit becomes ``_``.
     anticipation
         Periods by which exposure starts before the date, 0 or more.
     window
@@ -106,7 +108,8 @@ def expose(
     dose
         Column of the events with a number, such as ``"intensity"``. Events without one are left out and counted.
     cumulative
-        Whether to count also the events that have started, those lifted since included.
+        Whether to count also the events that have started, those lifted since included; ``anticipation`` and the start
+        of ``window`` make an event start earlier here too, and nothing makes it end.
     first_only
         Whether only the earliest event of each pair (and product) in force within the panel counts.
 
@@ -133,7 +136,7 @@ def expose(
         If an option is outside its list, or a needed column is absent or already taken.
     """
     options.check_panel(panel, events)
-    options.check_anticipation(anticipation)
+    anticipation = options.anticipation_of(anticipation)
     options.check_prefix(prefix)
     options.check_column(by, events, "the column to split exposure by")
     options.check_column(dose, events, "the column with the dose")
@@ -180,19 +183,18 @@ def _attach(panel: Panel, events: pd.DataFrame, plan: _Plan) -> Panel:
     for part in plan.ask.scope.parts:
         found, tally = locate(events, cells, plan.ask, part)
         hits = switch(found, cells, plan.span, tally, cumulative=plan.wanted.cumulative)
-        placed[part] = found, hits, tally
-    shown = [h.on if not plan.wanted.cumulative else h.started for _, hits, _ in placed.values() for h in hits]
+        kept = keep_first(found, hits, cells, tally) if plan.first_only else (hits, {})
+        placed[part] = *kept, tally
+    shown = [h.on if not plan.wanted.cumulative else h.started for hits, _, _ in placed.values() for h in hits]
     if not any(map(len, shown)):
         account.refuse(panel, len(events), next(iter(placed.values()))[2])
     columns: dict[str, Any] = {}
     behind: dict[str, Any] = {}
     facts: dict[str, dict[str, Any]] = {}
     numeric: dict[str, list[str]] = {}
-    for part, (found, hits, tally) in placed.items():
+    for part, (hits, ignored, tally) in placed.items():
         wanted = replace(plan.wanted, prefix="_".join(filter(None, (plan.wanted.prefix, part))))
-        said = dict(plan.asked)
-        if plan.first_only:
-            hits, said["first_only"] = keep_first(found, hits, cells, tally)
+        said = plan.asked | ({"first_only": ignored} if plan.first_only else {})
         new, ids = build(hits, len(panel), plan.ask.freq, wanted)
         count = new[f"{wanted.prefix}_count"]
         said |= account.of_events(tally, events) | account.of_rows(panel, count, cells)
@@ -214,7 +216,7 @@ def _joined(panel: Panel, columns: dict[str, Any], **changes: Any) -> Panel:
     taken = [c for c in columns if c in panel.frame.columns]
     if taken:
         raise ConfigError(f"column(s) {taken} are already in panel {panel.name!r}", fix="Choose another prefix.")
-    frame = panel.frame.assign(
-        **{name: pd.Series(values).set_axis(panel.frame.index) for name, values in columns.items()}
-    )
+    new = pd.DataFrame({name: pd.Series(values) for name, values in columns.items()})
+    frame = pd.concat([panel.frame.reset_index(drop=True), new], axis=1)  # at once: a split may make a hundred columns
+    frame.attrs = dict(panel.frame.attrs)
     return panel.with_frame(frame, **changes)

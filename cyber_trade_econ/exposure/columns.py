@@ -151,7 +151,7 @@ def build(hits: Sequence[Hit], rows: int, freq: Frequency, ask: Measures) -> tup
     """
     groups: dict[str, Sequence[Hit]] = {"": hits}
     if ask.split:
-        values = sorted({h.event.value for h in hits if len(h.on)})
+        values = sorted({h.event.value for h in hits if len(h.on) or (ask.cumulative and len(h.started))})
         groups |= {f"_{v}": [h for h in hits if h.event.value == v] for v in values}
     columns: dict[str, Any] = {}
     behind: dict[str, Any] = {}

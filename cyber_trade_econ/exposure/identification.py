@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse
 from scipy.sparse.linalg import lsmr
 
-from cyber_trade_econ.errors import BadRegressor, ConfigError
+from cyber_trade_econ.errors import BadRegressor, ConfigError, SchemaError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from cyber_trade_econ.records.panel import Panel
 
 ABSORBED = 1e-6
-"""Share of a column's norm left by the projection below which it counts as absorbed. The projection is run to 1e-10; a column
-with variation of its own keeps far more than 1e-6 unless the panel has more rows than 1e6 times its switching ones."""
+"""Share of a column's norm left by the projection below which it counts as absorbed. The projection is run to 1e-10; an
+on/off column with variation of its own keeps far more: one row that differs from n others of its level leaves about
+1 / sqrt(n)."""
 _SOLVER_TOLERANCE = 1e-10
 _SOLVER_STEPS = 3000
 
@@ -48,6 +49,8 @@ def identification(panel: Panel, columns: Sequence[str], effects: Sequence[str])
     ------
     ConfigError
         If a column is not in the panel, or no effect is given.
+    SchemaError
+        If the panel has no rows.
     BadRegressor
         If a column is not numeric or has missing or infinite values.
     """
@@ -59,6 +62,10 @@ def identification(panel: Panel, columns: Sequence[str], effects: Sequence[str])
     absent = sorted({c for c in needed if c not in panel.frame.columns})
     if absent:
         raise ConfigError(f"column(s) {absent} of panel {panel.name!r}", allowed=list(panel.frame.columns))
+    if not len(panel):
+        raise SchemaError(
+            f"panel {panel.name!r} has no rows", fix="Nothing can be said of identification without them."
+        )
     levels = {effect: _levels(panel.frame, effect) for effect in effects}
     dummies = _dummies(list(levels.values()), len(panel))
     said: dict[bytes, str] = {}  # a dummy and its count are often the same numbers: project them once
@@ -120,11 +127,11 @@ def _verdict(panel: Panel, x: np.ndarray, levels: dict[str, np.ndarray], dummies
         return f"absorbed by {together} together: they reproduce it exactly (relative residual {share:.0e}){note}."
     if fit[1] == 7:  # the step limit
         return f"undecided given {together}: the projection did not converge (relative residual {share:.0e})."
-    spread = panel.frame.assign(_x=x).groupby(panel.unit, observed=True)["_x"].agg(["min", "max"])
+    unit = pd.factorize(panel.frame[panel.unit])[0]
+    spread = pd.Series(x).groupby(unit).agg(["min", "max"])
     switching = int((spread["min"] < spread["max"]).sum())
-    units = panel.frame[panel.unit].nunique()
     return (
-        f"identified given {together}: it changes over time in {switching} of {units} levels of {panel.unit!r} "
+        f"identified given {together}: it changes over time in {switching} of {len(spread)} levels of {panel.unit!r} "
         f"and {share**2:.1%} of its variance is left."
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -58,7 +59,8 @@ def scope_of(panel: Panel, kind: str, party: str, *, border: bool) -> Scope:
         )
     if border and kind == "third_country":
         raise ConfigError("border=True with kind='third_country'", allowed="pair, origin, destination")
-    if border and not (panel.frame["exporter"] == panel.frame["importer"]).any():
+    exporter, importer = (panel.frame[side].astype(str) for side in ("exporter", "importer"))  # categories may differ
+    if border and not (exporter == importer).any():
         raise NotIdentified(
             f"a border interaction needs domestic sales, and panel {panel.name!r} has none",
             found=f"0 of {len(panel)} rows in which exporter and importer are the same economy",
@@ -80,7 +82,7 @@ def products_of(products: Products | str | None, events: pd.DataFrame) -> Produc
 
 def check_column(column: str | None, events: pd.DataFrame, what: str) -> None:
     """Refuse a column that the events do not have."""
-    if column is not None and column not in events.columns:
+    if column is not None and not (isinstance(column, str) and column in events.columns):
         raise ConfigError(what, found=repr(column), allowed=list(events.columns))
 
 
@@ -93,20 +95,27 @@ def periods(value: Any, what: str) -> tuple[int, int]:
         If it is anything else.
     """
     sides: Sequence[Any] = value if isinstance(value, tuple | list) else ()
-    if len(sides) == 2 and all(isinstance(s, int) for s in sides) and sides[0] <= 0 <= sides[1]:
+    if len(sides) == 2 and all(isinstance(s, Integral) for s in sides) and sides[0] <= 0 <= sides[1]:
         return int(sides[0]), int(sides[1])
     raise ConfigError(what, found=value, allowed="(a, b) with a <= 0 <= b, in periods")
 
 
-def check_anticipation(anticipation: Any) -> None:
-    """Refuse what is no number of periods."""
-    if not isinstance(anticipation, int) or anticipation < 0:
+def anticipation_of(anticipation: Any) -> int:
+    """Return a number of periods.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
+    if not isinstance(anticipation, Integral) or anticipation < 0:
         raise ConfigError("anticipation", found=repr(anticipation), allowed="a whole number of periods, 0 or more")
+    return int(anticipation)
 
 
 def check_prefix(prefix: str) -> None:
     """Refuse a prefix that makes no names of columns."""
-    if not prefix.isidentifier():
+    if not (isinstance(prefix, str) and prefix.isidentifier()):
         raise ConfigError(
             "the prefix of the new columns", found=repr(prefix), allowed="a name of letters, digits and _"
         )

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 Expand = Literal["none", "values", "members"]
+_MAKING = ("event_id", "date", "inexact", "gap", "close")
+_TABLE = ("events", "ids", "first", "last", "median_gap_days", "gaps", "close_gaps", "inexact_dates")
+_TAKEN = frozenset((*_MAKING, *_TABLE))
+"""Names of the table and of its making, which no column of a cell can have."""
 
 
 def overlap(
@@ -37,7 +41,7 @@ def overlap(
     window_days
         Gaps of fewer days are counted as close.
     by
-        Columns that make up a cell. An event with an empty value in one of them is in no cell and is counted.
+        Columns of text that make up a cell. An event with an empty value in one of them is in no cell and is counted.
     on
         Date role, or several in order of preference: the first that is known counts. A date known to the month or
         year only stands at its first day.
@@ -47,6 +51,7 @@ def overlap(
     digits
         Cuts the codes of the column ``hs_codes`` to 2, 4 or 6 digits, so that 851762 is in the cell of heading 8517;
         codes with fewer digits are left as they are, and an event coded by chapter is not in the cells of its headings.
+        Not with ``expand="none"``.
 
     Returns
     -------
@@ -65,17 +70,17 @@ def overlap(
     if not isinstance(events, pd.DataFrame):
         raise SchemaError("overlap takes a frame of events", found=type(events).__name__)
     columns = [by] if isinstance(by, str) else list(by)
-    absent = [c for c in columns if c not in events.columns]
-    if absent or not columns:
-        raise ConfigError("the columns that make up a cell", found=absent or "none", allowed=list(events.columns))
+    _check_columns(columns, events)
     if not isinstance(window_days, int) or window_days < 1:
         raise ConfigError("window_days", found=repr(window_days), allowed="a whole number of days, 1 or more")
     if expand not in get_args(Expand):
         raise ConfigError("expand", found=repr(expand), allowed=get_args(Expand))
     if digits not in (None, 2, 4, 6):
         raise ConfigError("digits of HS codes", found=repr(digits), allowed=("None", 2, 4, 6))
+    if digits is not None and expand == "none":
+        raise ConfigError(f"digits={digits} with expand='none', which takes lists of codes as they are", allowed="None")
     # A date column that the events lack is unknown throughout; any other name is refused below.
-    given = (on,) if isinstance(on, str) else tuple(on)
+    given = tuple(on) if isinstance(on, tuple | list) else (on,)
     roles = spells.roles_of([r for r in given if r in events.columns or r not in spells.START_ROLES], events)
     spells.check(events)
     rows, undated, nowhere = [], [], []
@@ -103,6 +108,18 @@ def overlap(
     return table
 
 
+def _check_columns(columns: list[str], events: pd.DataFrame) -> None:
+    """Refuse columns that make no cell: absent, named twice, called as one of the table, or not of text."""
+    wrong = [c for c in columns if c not in events.columns or columns.count(c) > 1 or c in _TAKEN]
+    if wrong or not columns:
+        allowed = [c for c in events.columns if c not in _TAKEN]
+        raise ConfigError("the columns that make up a cell", found=wrong or "none", allowed=allowed)
+    for column in columns:
+        odd = [value for value in events[column] if not isinstance(value, str) and not pd.isna(value)]
+        if odd:
+            raise SchemaError(f"column {column!r} of the events", found=f"values such as {odd[0]!r}", allowed="text")
+
+
 def _cells(
     event: Mapping[Any, Any], columns: Sequence[str], expand: Expand, digits: int | None, date: pd.Timestamp
 ) -> Iterator[tuple[str, ...]]:
@@ -122,7 +139,7 @@ def _cells(
 
 
 def _table(found: pd.DataFrame, columns: list[str], window_days: int) -> pd.DataFrame:
-    found = found.sort_values([*columns, "date", "event_id"], ignore_index=True)
+    found = found.sort_values([*columns, "date", "event_id"], ignore_index=True).astype({"date": "datetime64[ns]"})
     gap = found["date"].diff().dt.days.where(found.duplicated(columns))
     grouped = found.assign(gap=gap, close=gap < window_days).groupby(columns, sort=False, dropna=False)
     table = grouped.agg(

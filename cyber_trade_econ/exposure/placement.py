@@ -184,9 +184,10 @@ def _place(
 
 
 def _value(event: Mapping[Any, Any], by: str | None) -> str:
-    """First of the values joined by ``;``, as the end of a column name."""
+    """First of the values joined by ``;``, as the end of a column name; a whole number is written without a point."""
     value = event[by] if by else None
-    first = value.split(";")[0].strip() if isinstance(value, str) else ""
+    text = "" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else str(value)
+    first = text.split(";")[0].strip()
     return re.sub(r"\W+", "_", first) or NOT_CODED
 
 

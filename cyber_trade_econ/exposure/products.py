@@ -33,8 +33,8 @@ class Products:
     headings
         Column of the events with their HS codes of 2, 4 or 6 digits, joined by ``;``. The edition in which they are
         written stands in the column ``hs_vintage``, such as ``HS2012``. Codes of another edition than the panel's are
-        converted by `cyber_trade_econ.codes.concordance.concord_codes`, for a panel of six digits subheading by
-        subheading: a product that takes over some of the goods of a covered one is covered. The facts count them.
+        converted by `cyber_trade_econ.codes.concordance.concord_codes`, subheading by subheading: a product of the
+        panel that takes over some of the goods of a covered one is covered. The facts count them.
     column
         Column of the panel with the product of each row, as text of 2, 4 or 6 digits with leading zeros, all of one
         length. When empty, the one of ``hs6``, ``hs_code`` and ``product`` that the panel has. A code of an event that
@@ -206,7 +206,9 @@ def covered(event: Mapping[Any, Any], spec: Products, assorted: Assortment) -> C
 
 @cache
 def _converted(given: frozenset[str], origin: str, target: str, level: int) -> frozenset[str]:
-    """Convert codes; where the panel has subheadings, those of a chapter or heading, which follow the goods more closely."""
-    if level == max(product.LEVELS):
-        given = frozenset(c for c in product.codes_of(origin) if c.startswith(tuple(given)))
-    return concord_codes(given, origin, target)
+    """Convert codes by their subheadings, and cut those found to the digits of the panel.
+
+    A chapter converted as such would be every chapter that took over one of its goods, with all other goods of it.
+    """
+    subheadings = (c for c in product.codes_of(origin) if c.startswith(tuple(given)))
+    return frozenset(c[:level] for c in concord_codes(subheadings, origin, target))

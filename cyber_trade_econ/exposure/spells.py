@@ -20,7 +20,6 @@ _REQUIRED = ("event_id", "imposer", "target", "flow")
 class Spell(NamedTuple):
     """The periods, as ordinals, in which one event is in force."""
 
-    event_id: str
     date: pd.Timestamp
     first: int
     last: int
@@ -28,7 +27,7 @@ class Spell(NamedTuple):
 
 def roles_of(on: str | Sequence[str], events: pd.DataFrame) -> tuple[str, ...]:
     """Return the date roles in order of preference, checked against the roles a measure or incident can start with."""
-    roles = (on,) if isinstance(on, str) else tuple(on)
+    roles = tuple(on) if isinstance(on, tuple | list) else (on,)
     known = tuple(r for r in START_ROLES if r in events.columns)
     wrong = [r for r in roles if r not in known]
     if wrong or not roles:
@@ -106,7 +105,7 @@ def spell(event: Mapping[Any, Any], roles: Sequence[str], freq: Frequency) -> Sp
         if precision(event, "lifted") == "day":
             lifted = max(lifted - pd.Timedelta(days=1), date)
         last = max(ordinal(lifted, freq), first)
-    return Spell(str(event["event_id"]), date, first, last)
+    return Spell(date, first, last)
 
 
 def role_of(event: Mapping[Any, Any], roles: Sequence[str]) -> str | None:

@@ -77,8 +77,10 @@ def stack(
     - ``stack_cohort``: the first period where treated, else null;
     - ``polluted`` (0 or 1): whether another event that bears on the treated unit starts or ends within the window;
     - ``stack_weight``: 1 where treated; for controls the share of the sub-experiment in all treated rows of that event
-      time over its share in all control rows, which makes the stacked estimate one average effect (Wing, Freedman and
-      Hollingsworth 2024, NBER Working Paper 32054).
+      time over its share in all control rows, 0 where that event time has no treated row. With effects
+      ``stack_unit + stack^year`` the weighted linear estimate is then the mean effect over the treated rows of a
+      balanced stack (Wing, Freedman and Hollingsworth 2024, NBER Working Paper 32054); those of a gravity model weight
+      sub-experiments in their own way.
 
     Rows are ordered by sub-experiment, within it as in ``panel``. ``facts["stack"]`` has by sub-experiment its events,
     units treated (and how many of them had an earlier event), controls, rows, and the number and share of polluted

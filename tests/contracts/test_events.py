@@ -13,6 +13,8 @@ import pytest
 from cyber_trade_econ.codes.country import is_country
 from cyber_trade_econ.events import agreement, codebook, events, from_eurepoc, show
 from cyber_trade_econ.events.dates import ROLES
+from cyber_trade_econ.events.read import read
+from cyber_trade_econ.events.show import describe
 from cyber_trade_econ.exposure import spells
 from cyber_trade_econ.records import shipped
 from cyber_trade_econ.records.source import Raw
@@ -190,9 +192,15 @@ def test_file_is_tidy_text():
     assert keys == sorted(keys)
 
 
-def test_every_event_can_be_shown(every: pd.DataFrame):
-    for ident in every["event_id"]:
-        assert show(ident).startswith(every.set_index("event_id").loc[ident, "title"])
+def test_every_event_can_be_shown():
+    book, (text, _) = codebook(), read(FILE)
+    for row in text.to_dict("records"):
+        page = describe({str(k): str(v) for k, v in row.items()}, book)
+        assert page.startswith(row["title"])
+        assert row["source_kind"] in page
+    assert show("aus-2018-5g-guidance") == describe(
+        dict(text[text["event_id"] == "aus-2018-5g-guidance"].iloc[0]), book
+    )
 
 
 def test_draft_rows_are_used_or_accounted_for(every: pd.DataFrame, shared: Path):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from cyber_trade_econ import panels
-from cyber_trade_econ.errors import BadRegressor, ConfigError
+from cyber_trade_econ.errors import BadRegressor, ConfigError, SchemaError
 from cyber_trade_econ.exposure import expose, identification
 from cyber_trade_econ.records.panel import Panel
 
@@ -87,6 +87,8 @@ def test_bad_input_is_named(panel):
         identification(panel, "measure", EFFECTS)
     with pytest.raises(ConfigError):
         identification(panel, ["measure"], ())
+    with pytest.raises(SchemaError, match="no rows"):
+        identification(panel.with_frame(panel.frame.iloc[:0]), ["measure"], EFFECTS)
     with pytest.raises(BadRegressor, match="pair"):
         identification(panel, ["pair"], EFFECTS)
     with pytest.raises(BadRegressor, match="1 missing"):

@@ -190,3 +190,38 @@ def test_options_that_make_no_sense(options, says):
     expose(world(domestic=True), coded())
     with pytest.raises(ConfigError, match=says):
         expose(world(domestic=True), coded(), **options)
+
+
+@pytest.mark.parametrize("border", [False, True])
+def test_economies_may_be_categories_of_their_own_lists(border):
+    full = world(domestic=True)
+    lists = {"exporter": [*COUNTRIES, "IND"], "importer": list(COUNTRIES[::-1])}
+    kinds = full.with_frame(full.frame.assign(**{c: pd.Categorical(full.frame[c], lists[c]) for c in lists}))
+    events = pd.concat([coded(), coded(event_id="e1", target="WLD")], ignore_index=True)
+    assert hit(expose(kinds, events, border=border)) == (bought("USA") if border else {"CHN-USA"})
+    foreign = kinds.with_frame(kinds.frame[kinds.frame["exporter"].astype(str) != kinds.frame["importer"].astype(str)])
+    assert hit(expose(foreign, events)) == {"CHN-USA"}
+    with pytest.raises(NotIdentified, match="needs domestic sales"):
+        expose(foreign, events, border=True)
+
+
+def test_a_rule_for_all_is_measured_against_domestic_sales_with_noise():
+    """Rules of several dates and directions, Poisson noise: the mean of the estimates is the planted effect."""
+    rng = np.random.default_rng(11)
+    rules = [("USA", "imports", "2017-03-01"), ("EUU", "imports", "2018-05-25"), ("CHN", "exports", "2019-01-01")]
+    events = [
+        coded(event_id=f"e{n}", imposer=who, target="WLD", flow=flow, effective=pd.Timestamp(day))
+        for n, (who, flow, day) in enumerate(rules)
+    ]
+    panel = expose(world(domestic=True), pd.concat(events, ignore_index=True), border=True)
+    frame = panel.frame
+    levels = [frame.groupby(keys).ngroup() for keys in (["exporter", "year"], ["importer", "year"], ["pair"])]
+    estimates = []
+    for _ in range(20):
+        index = sum(rng.normal(scale=0.5, size=level.max() + 1)[level] for level in levels)
+        made = frame.assign(trade_musd=rng.poisson(1000 * np.exp(index - 0.4 * frame["cyber_on"])).astype(float))
+        fit = ppml("trade_musd ~ cyber_on | exporter^year + importer^year + pair", panel.with_frame(made))
+        estimates.append(fit.coef["cyber_on"])
+    error = np.std(estimates, ddof=1) / np.sqrt(len(estimates))
+    assert abs(np.mean(estimates) + 0.4) < 4 * error  # four standard errors of the mean of the draws
+    assert error < 0.01  # the draws say something

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,3 +130,65 @@ def test_who_ever_bound_anybody_is_counted_where_it_is_coded():
     events = coded(*THREE).assign(enforcement=["bound", "never", "bound"])
     assert facts(expose(world(), events))["used_by_enforcement"] == {"bound": 2, "never": 1}
     assert "used_by_enforcement" not in facts(expose(world(), coded(*THREE)))
+
+
+def test_events_that_are_only_cumulated_have_columns_by_value():
+    """The parts by value add up to the whole, also where all events of a value are over before the panel."""
+    over = {"effective": "2005-01-01", "lifted": "2007-01-01", "sort": "ban"}
+    panel = expose(world(), coded(over, {"effective": "2015-01-01", "sort": "tariff"}), by="sort", cumulative=True)
+    assert line(panel, "cyber_cumulative") == [1] * 5 + [2] * 5
+    assert line(panel, "cyber_cumulative_ban") == [1] * 10
+    assert line(panel, "cyber_cumulative_tariff") == [0] * 5 + [1] * 5
+    assert not any(line(panel, "cyber_on_ban"))
+    assert panel.events["cyber_cumulative_ban"] == ("e0",)
+
+
+def test_exposure_to_no_event_is_refused_with_its_reason():
+    over = coded({"effective": "2005-01-01", "lifted": "2007-01-01"})
+    assert line(expose(world(), over, cumulative=True), "cyber_cumulative") == [1] * 10
+    with pytest.raises(NotIdentified, match="not the first event of any cell: 1"):
+        expose(world(), over, cumulative=True, first_only=True)
+    late = coded({"effective": "2020-06-01"})
+    with pytest.raises(NotIdentified, match="only the donut around its date in the panel: 1"):
+        expose(world(), late, donut=(-2, 2))
+    assert any(line(expose(world(), late, donut=(-2, 2), anticipation=1), "cyber_on"))
+
+
+def test_numbers_split_exposure_like_words():
+    events = coded(*THREE).assign(level=[1, 2, 2], share=[1.0, 2.5, np.nan], free=[True, False, True])
+    named = {c for c in expose(world(), events, by="level").frame if c.startswith("cyber_on_")}
+    assert named == {"cyber_on_1", "cyber_on_2"}
+    panel = expose(world(), events, by="share")
+    assert panel.events["cyber_on_1"] == ("e0",)
+    assert panel.events["cyber_on_2_5"] == ("e1",)
+    assert panel.events["cyber_on_not_coded"] == ("e2",)
+    assert expose(world(), events, by="free").events["cyber_on_True"] == ("e0", "e2")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"by": ["sort"]}, {"dose": 3}, {"prefix": 3}, {"on": None}, {"on": 3}, {"anticipation": 1.0}]
+)
+def test_options_of_the_wrong_type_are_named(wrong):
+    expose(world(), coded(*THREE), by="sort", dose="intensity", prefix="p", on=["effective"], anticipation=1)
+    with pytest.raises(ConfigError):
+        expose(world(), coded(*THREE), **wrong)
+
+
+def test_periods_may_be_numbers_of_numpy():
+    one = expose(world(), coded(*THREE), anticipation=np.int64(1), window=(np.int64(0), np.int64(2)))
+    two = expose(world(), coded(*THREE), anticipation=1, window=(0, 2))
+    pd.testing.assert_frame_equal(one.frame, two.frame)
+    assert facts(one) == facts(two)
+
+
+def test_a_split_into_a_hundred_columns_warns_of_nothing():
+    events = coded(
+        *[{"effective": f"{y}-0{m}-01", "sort": f"s{y}_{m}"} for y in range(2010, 2020) for m in range(1, 8)]
+    )
+    full = world()
+    full.frame.attrs["note"] = "kept"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        panel = expose(full, events, by="sort", cumulative=True)
+    assert len(panel.frame.columns) == len(full.frame.columns) + 5 + 3 * 70
+    assert panel.frame.attrs == {"note": "kept"}

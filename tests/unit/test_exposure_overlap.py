@@ -108,3 +108,26 @@ def test_the_draft_list_has_fifteen_measures_on_one_heading(shared):
     assert (most["events"], most["gaps"], most["close_gaps"]) == (15, 14, 6)
     second = table.iloc[1]
     assert (second["hs_codes"], second["events"]) == ("8525", 11)
+
+
+def test_events_in_no_cell_make_an_empty_table():
+    empty = overlap(FIVE.iloc[[4]])
+    assert empty.empty
+    assert empty.attrs["facts"]["in_no_cell"] == ["e4"]
+    assert list(empty.columns) == list(overlap(FIVE).columns)
+    assert overlap(FIVE.iloc[:0]).empty
+
+
+def test_columns_that_make_no_cell():
+    assert len(overlap(FIVE, by=("imposer", "target")))
+    for by in (("imposer", "imposer"), ("event_id",), ("imposer", "events")):
+        with pytest.raises(ConfigError, match="make up a cell"):
+            overlap(FIVE.assign(events="x"), by=by)
+    with pytest.raises(SchemaError, match=r"hs_codes.*8517"):
+        overlap(FIVE.assign(hs_codes=8517))
+
+
+def test_codes_are_cut_one_by_one_only():
+    assert len(overlap(FIVE, expand="values", digits=4))
+    with pytest.raises(ConfigError, match="expand='none'"):
+        overlap(FIVE, expand="none", digits=4)

@@ -176,3 +176,22 @@ def test_panels_whose_products_make_no_sense():
     for wrong in ("headings", Products("headings"), Products(uncoded="some"), 6):
         with pytest.raises(ConfigError):
             expose(world(), events, products=wrong)
+
+
+def test_a_chapter_of_another_edition_is_converted_by_its_subheadings():
+    """Some goods of chapter 85 of HS2022 were in chapters 39, 84 and 94 before, whose other headings stay uncovered."""
+    event = coded({"hs_codes": "85", "hs_vintage": "HS2022"})
+    panel = expose(world(("8517", "8418", "9403", "3904"), "HS2002"), event, products="hs_codes")
+    assert hit(panel) == {"8517"}
+    chapters = expose(world(("84", "85", "01"), "HS2002"), event, products="hs_codes")
+    assert hit(chapters) >= {"85"}
+    assert "01" not in hit(chapters)
+
+
+def test_products_may_be_categories():
+    panel = world()
+    kinds = panel.with_frame(panel.frame.astype({"hs6": "category", "exporter": "category", "importer": "category"}))
+    events = coded({}, {"hs_codes": "85"})
+    one, two = (expose(p, events, products="hs_codes") for p in (panel, kinds))
+    pd.testing.assert_frame_equal(one.frame.filter(like="cyber"), two.frame.filter(like="cyber"))
+    assert facts(one) == facts(two)

@@ -252,3 +252,25 @@ def test_a_stack_of_events_without_a_place_names_the_reasons():
     with pytest.raises(NotIdentified, match="none was given"):
         stack(world(), THREE.iloc[:0], window=(-2, 2))
     assert len(stack(world(), THREE.iloc[[0]], window=(-2, 2)))
+
+
+def test_the_weighted_stack_is_the_mean_effect_of_groups_of_different_size():
+    """Groups differ in size, in effect and in its growth; the mean is over the treated rows since the date."""
+    full = world()
+    groups = coded(
+        {"effective": "2013-05-01", "imposer": "USA", "target": "CHN;DEU;FRA"},
+        {"effective": "2015-05-01", "imposer": "DEU", "target": "FRA"},
+        {"effective": "2017-05-01", "imposer": "FRA", "target": "DEU;USA"},
+    )
+    start = full.frame["importer"].map({"USA": 2013, "DEU": 2015, "FRA": 2017})
+    start = start.where(~full.frame["pair"].isin(["CHN-DEU", "USA-DEU", "CHN-FRA"]))
+    age = (full.frame["year"] - start).where(lambda a: a >= 0)
+    effect = (full.frame["importer"].map({"USA": -1.0, "DEU": 3.0, "FRA": 0.5}) * (1 + age)).fillna(0.0)
+    y = full.frame.groupby("pair").ngroup() + 0.3 * (full.frame["year"] - 2010) + effect
+    stacked = stack(full.with_frame(full.frame.assign(y=y, effect=effect)), groups, window=(-2, 2))
+    frame = stacked.frame
+    truth = frame.loc[frame["treated_post"] == 1, "effect"].mean()
+    formula = "y ~ treated_post | stack_unit + stack^year"
+    # no noise: rounding alone
+    assert ols(formula, stacked, weights="stack_weight").coef["treated_post"] == pytest.approx(truth, abs=1e-9)
+    assert abs(ols(formula, stacked).coef["treated_post"] - truth) > 0.01  # it is the weights that do it
