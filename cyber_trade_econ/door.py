@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from cyber_trade_econ.sources import all as all_sources
 from cyber_trade_econ.sources import get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from cyber_trade_econ.panels.bilateral_year import Zeros
     from cyber_trade_econ.records.panel import Panel
@@ -111,7 +112,8 @@ def incidents(name: str | Sequence[str] = "eurepoc") -> pd.DataFrame:
     ------
     UnknownName, ConfigError, NotPulled
     """
-    asked = tuple(CROSSWALKS) if name == "all" else (name,) if isinstance(name, str) else tuple(name)
+    listed = (name,) if isinstance(name, str) or not isinstance(name, Iterable) else tuple(name)
+    asked = tuple(CROSSWALKS) if listed == ("all",) else listed
     unknown = [n for n in asked if n not in CROSSWALKS]
     if unknown:
         raise UnknownName("an incident database", found=unknown, allowed=[*CROSSWALKS, "all"])

@@ -86,11 +86,14 @@ def incidents_of(
     Raises
     ------
     SchemaError
-        If a frame lacks a column, or an incident has no date.
+        If one is no frame, lacks a column, or has an incident without a date.
     """
     out: list[Incident] = []
     for source, frame in frames.items():
-        absent = [c for c in _NEEDED if c not in frame.columns]
+        if not isinstance(frame, pd.DataFrame):
+            raise SchemaError(f"the incidents of {source!r} are no frame", found=type(frame).__name__)
+        needed = (*_NEEDED, "disclosed_precision") if "disclosed" in frame.columns else _NEEDED
+        absent = [c for c in needed if c not in frame.columns]
         if absent:
             raise SchemaError(f"the incidents of {source!r} lack the column(s) {absent}", found=list(frame.columns))
         groups: dict[str, list[dict[str, Any]]] = {}

@@ -21,9 +21,10 @@ TYPES = (
 ATTRIBUTIONS = ("government", "others", "origin_only", "contested", "none")
 HIGHEST = 10.0
 
-# The first day from which the rows of a source were collected in another way. EuRepoC: every incident that began before
-# 2020 entered the database on one day of August 2022 from a predecessor that was coded afterwards and chose political
-# cases; those from 2022 on were added day by day as they became known, and yearly counts rise from 71 to over 700.
+# The first day from which the rows of a source were collected in another way. EuRepoC: nearly all incidents that began
+# before 2020 (1,277 of 1,314) entered the database on one day of August 2022 from a predecessor that was coded afterwards
+# and chose political cases; those from 2022 on were added day by day as they became known, and yearly counts rise from 71
+# to over 700.
 BREAKS: Mapping[str, pd.Timestamp] = MappingProxyType({"eurepoc": pd.Timestamp("2022-01-01")})
 
 _CONSTANT = {
@@ -125,7 +126,10 @@ def _given(parts: Mapping[str, pd.Series]) -> pd.DataFrame:
         out[f"{name}_precision"] = pd.Series(precision, index=fresh, dtype=object).where(out[name].notna(), "")
     for name in ("intensity", "intensity_native"):
         points = parts[name].to_numpy() if name in parts else None
-        out[name] = pd.to_numeric(pd.Series(points, index=fresh, dtype=object)).astype("float64")
+        try:
+            out[name] = pd.to_numeric(pd.Series(points, index=fresh, dtype=object)).astype("float64")
+        except (TypeError, ValueError) as error:
+            raise SchemaError(name, found=str(error)[:80], allowed="numbers, or null") from None
     if "incident_type" not in parts:
         out["incident_type"] = "unknown"
     if "attribution" not in parts:

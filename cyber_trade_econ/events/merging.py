@@ -11,7 +11,7 @@ from cyber_trade_econ.errors import SchemaError
 from cyber_trade_econ.events.compared import economies, incident_key, incidents_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping, Sequence, Set
 
     from cyber_trade_econ.events.compared import Incident
 
@@ -76,7 +76,8 @@ def merge(frames: Mapping[str, pd.DataFrame], matches: pd.DataFrame) -> pd.DataF
     Within a cluster of matched incidents a row is taken in if rows of other databases have all its pairs: the row that
     knows both sides stays before one that does not, then the one of the database given first. An unknown side fits
     every economy. Rows of one database are never put together: what it lists as two incidents stays two, even if
-    another lists them as one. Rows keep their own values; nothing is filled in.
+    another lists them as one. Rows of two incidents that were rejected by hand are not either, though both may match a
+    third, such as an entry for the whole of which they are parts. Rows keep their own values; nothing is filled in.
 
     Parameters
     ----------
@@ -95,8 +96,12 @@ def merge(frames: Mapping[str, pd.DataFrame], matches: pd.DataFrame) -> pd.DataF
     Raises
     ------
     SchemaError
-        If the matches lack a column.
+        If no frame is given, or the matches are no table or lack a column.
     """
+    if not frames or not isinstance(matches, pd.DataFrame):
+        raise SchemaError(
+            "merge takes at least one frame and the table of match()", found=f"{list(frames)}, {type(matches).__name__}"
+        )
     absent = [c for c in ("id_a", "id_b", "decision", "decided_by", "score") if c not in matches.columns]
     if absent:
         raise SchemaError(f"the matches lack the column(s) {absent}", fix="Pass the table that match() returned.")
@@ -105,9 +110,11 @@ def merge(frames: Mapping[str, pd.DataFrame], matches: pd.DataFrame) -> pd.DataF
     stacked = pd.concat([frame.assign(source=source) for source, frame in frames.items()], ignore_index=True)
     rows = _rows(stacked, {i.key: i.year for i in given})
     order = {source: at for at, source in enumerate(frames)}
+    refused = matches[(matches["decision"] == "rejected") & (matches["decided_by"] == "hand")]
+    apart = {frozenset(pair) for pair in zip(refused["id_a"], refused["id_b"], strict=True)}
     also: dict[int, list[int]] = {}
     for group in groups:
-        also |= _taken_in([row for key in group for row in rows[key]], order)
+        also |= _taken_in([row for key in group for row in rows[key]], order, apart)
     taken = {place for places in also.values() for place in places}
     ids = stacked["event_id"].tolist()
     stacked["also_in"] = [";".join(ids[p] for p in also.get(place, [])) for place in range(len(stacked))]
@@ -134,18 +141,22 @@ def _rows(stacked: pd.DataFrame, years: Mapping[str, int]) -> dict[str, list[_Ro
     return out
 
 
-def _taken_in(rows: Sequence[_Row], order: Mapping[str, int]) -> dict[int, list[int]]:
-    """Place of a row that stays -> places of the rows that it takes in."""
+def _taken_in(rows: Sequence[_Row], order: Mapping[str, int], apart: Set[frozenset[str]]) -> dict[int, list[int]]:
+    """Place of a row that stays -> places of the rows that it takes in; never rows of two incidents set ``apart``."""
     stay: list[_Row] = []
+    within: dict[int, set[str]] = {}  # place -> incidents of the row and of those that it took in
     also: dict[int, list[int]] = {}
     for row in sorted(rows, key=lambda r: (r.open_sides, order[r.source], r.place)):
-        hosts = [s for s in stay if s.source != row.source]
+        free = {s.place for s in stay if not any(frozenset((row.incident, i)) in apart for i in within[s.place])}
+        hosts = [s for s in stay if s.source != row.source and s.place in free]
         found = [next((s.place for s in hosts if _has(s.pairs, wanted)), None) for wanted in sorted(row.pairs)]
         places = [place for place in found if place is not None]
         if len(places) < len(found):
             stay.append(row)
+            within[row.place] = {row.incident}
         else:
             also.setdefault(places[0], []).append(row.place)
+            within[places[0]].add(row.incident)
     return also
 
 

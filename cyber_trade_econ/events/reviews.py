@@ -70,6 +70,8 @@ def decisions(given: pd.DataFrame | None, at: Mapping[str, int]) -> tuple[dict[t
 
 
 def _require(frame: pd.DataFrame) -> None:
+    if not hasattr(frame, "columns"):
+        raise SchemaError("the reviews are no frame", found=type(frame).__name__)
     absent = [c for c in NEEDED if c not in frame.columns]
     if absent:
         raise SchemaError(f"the reviews lack the column(s) {absent}", found=list(frame.columns))

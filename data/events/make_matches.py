@@ -56,8 +56,8 @@ cluster small: {matches_passed_over}. Rows {given}, after merging {kept}.
 - The same among pairs that name one article, drawn whatever the rules said and not judged before: {cited} are accepted. A
   shared source is itself part of the score.
 
-One person judged all pairs by what the databases say, knowing the scores; the reasons are classes of reasons. A part of an
-operation, such as one victim of an outbreak, is matched with an entry for the whole.
+One reader judged each pair by what the databases say, knowing the scores; the reasons are classes of reasons. A part of
+an operation, such as one victim of an outbreak, is matched with an entry for the whole.
 
 ## Intensity
 

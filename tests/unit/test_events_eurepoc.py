@@ -77,6 +77,24 @@ def test_most_intense_of_a_repeated_pair_stays_and_points_are_scaled(dyads: pd.D
     assert frame.loc["eurepoc-2-rus-ukr", "intensity_native"] == 0
 
 
+def test_the_order_of_the_rows_decides_nothing(dyads: pd.DataFrame):
+    """Two rows repeat a pair with the same intensity, one against a region and one against nobody known."""
+    tied = dyads.iloc[[5, 5]].assign(receiver_status=["unknown", "group"], operation_type=["Data theft", "Other"])
+    one, two = from_eurepoc(tied), from_eurepoc(tied.iloc[::-1])
+    pd.testing.assert_frame_equal(one, two)
+    assert one.attrs["facts"] == two.attrs["facts"]
+    assert len(one) == 1
+
+
+def test_what_is_no_table_and_no_date_is_refused(dyads: pd.DataFrame):
+    wrong: Any = [1]
+    with pytest.raises(SchemaError, match="takes a table"):
+        from_eurepoc(wrong)
+    with pytest.raises(SchemaError, match="start_date"):
+        from_eurepoc(dyads.assign(start_date="2020-13-01"))
+    assert len(from_eurepoc(dyads.assign(start_date="2020-12-01")))  # positive control
+
+
 def test_schema_is_that_of_the_coded_events(dyads: pd.DataFrame):
     frame, coded = from_eurepoc(dyads), events()
     assert list(frame.columns) == [*coded.columns, "source", "intensity_native", "source_break"]

@@ -84,6 +84,7 @@ def test_no_incident_is_an_empty_frame_of_the_same_types():
         ({"imposer": ["USA;CHN", ""]}, "no economy on both sides"),
         ({"intensity": [11, None]}, "intensity"),
         ({"onset": [None, None], "disclosed": [None, pd.Timestamp("2022-01-01")]}, "at least one of them"),
+        ({"intensity": ["much", None]}, "intensity"),
         ({"onset_precision": ["hour", "day"]}, "onset_precision"),
     ],
 )

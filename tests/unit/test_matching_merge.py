@@ -11,6 +11,7 @@ from cyber_trade_econ.errors import EventError, SchemaError
 from cyber_trade_econ.events import merging
 from cyber_trade_econ.events.crosswalks import CROSSWALKS, descriptions
 from cyber_trade_econ.events.incidents import incident_frame
+from cyber_trade_econ.events.matching import match
 from cyber_trade_econ.events.merging import clusters, merge
 from cyber_trade_econ.events.reviews import DECISIONS, reviews
 
@@ -78,6 +79,40 @@ def test_joint_sides_are_covered_by_their_parts():
     assert merge(both, matches(("aa-1", "bb-7")))["source"].tolist() == ["aa", "aa"]
     one = {"aa": frame("aa", "1-chn-usa"), "bb": wide}
     assert merge(one, matches(("aa-1", "bb-7")))["source"].tolist() == ["aa", "bb"]
+
+
+@pytest.mark.parametrize(("by", "kept"), [("hand", ["aa-1", "cc-5"]), ("rule", ["aa-1"])])
+def test_what_a_hand_set_apart_stays_apart_in_one_cluster(by: str, kept: list[str]):
+    """The second is matched with both, as an entry for the whole is with its parts; only a hand sets parts apart."""
+    frames = {n: frame(n, f"{i}-chn-usa") for n, i in (("aa", 1), ("bb", 7), ("cc", 5))}
+    joined = matches(("aa-1", "bb-7"), ("bb-7", "cc-5"))
+    refused = matches(("cc-5", "aa-1"), by=by).assign(decision="rejected")
+    out = merge(frames, pd.concat([joined, refused]))
+    assert out["event_id"].str.removesuffix("-chn-usa").tolist() == kept
+    taken = out["also_in"].iloc[0].split(";")
+    assert taken == ["bb-7-chn-usa", *(["cc-5-chn-usa"] if by == "rule" else [])]
+    assert out.attrs["facts"]["clusters"] == {3: 1}
+
+
+def test_what_is_taken_in_is_set_apart_too():
+    frames = {n: frame(n, f"{i}-chn-usa") for n, i in (("aa", 1), ("bb", 7), ("cc", 5))}
+    joined = matches(("aa-1", "bb-7"), ("aa-1", "cc-5"))
+    refused = matches(("bb-7", "cc-5"), by="hand").assign(decision="rejected")
+    assert merge(frames, pd.concat([joined, refused]))["source"].tolist() == ["aa", "cc"]
+    assert merge(frames, joined)["source"].tolist() == ["aa"]  # positive control
+
+
+def test_what_is_no_table_is_refused():
+    one = {"aa": frame("aa", "1-chn-usa")}
+    wrong: Any = None
+    for frames, table in (({}, matches()), (one, wrong), ({"aa": wrong}, matches())):
+        with pytest.raises(SchemaError, match=r"merge takes|no frame"):
+            merge(frames, table)
+    with pytest.raises(SchemaError, match="disclosed_precision"):
+        merge({"aa": one["aa"].drop(columns="disclosed_precision")}, matches())
+    with pytest.raises(SchemaError, match="reviews are no frame"):
+        match(one, reviews=wrong or [1])
+    assert len(merge(one, matches())) == 1  # positive control
 
 
 def test_facts_count_what_each_database_adds_by_year():

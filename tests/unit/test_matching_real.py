@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,13 +77,18 @@ def test_real_databases_merge_to_one_row_per_incident_and_pair(shared: Path):
     wannacry = every[every["title"].str.contains("WannaCry", case=False) & (every["target"] == "GBR")]
     assert wannacry["source"].tolist() == ["dcid"]
     assert "eurepoc-1016-prk-gbr" in wannacry["also_in"].iloc[0]
+    victims = every[every["event_id"].str.startswith("cissm-") & every["title"].str.contains("SANDWORM")]
+    outbreak = victims[(victims["onset"] == "2017-06-27") & (victims["target"] == "UKR")]
+    assert len(outbreak) <= 1  # NotPetya victim by victim belongs to the entry for the whole
     single = cte.incidents("dcid")
     assert "also_in" not in single.columns
 
 
 def test_unknown_or_repeated_databases_are_refused():
-    with pytest.raises(UnknownName, match="vcdb"):
-        cte.incidents("vcdb")
+    wrong: Any = 5
+    for name in ("vcdb", wrong):
+        with pytest.raises(UnknownName, match=str(name)):
+            cte.incidents(name)
     for asked in ([], ["cfr", "cfr"]):
         with pytest.raises(ConfigError, match="each once"):
             cte.incidents(asked)

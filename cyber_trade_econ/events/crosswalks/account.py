@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 
 def require(frame: pd.DataFrame, needed: Sequence[str], table: str) -> None:
-    """Refuse a table that lacks columns.
+    """Refuse what is no table, and a table that lacks columns.
 
     Raises
     ------
     SchemaError
         Naming them, and the table to pass.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise SchemaError("a crosswalk takes a table", found=type(frame).__name__, fix=f"Pass cte.load({table!r}).")
     absent = [c for c in needed if c not in frame.columns]
     if absent:
         raise SchemaError(
@@ -28,8 +30,19 @@ def require(frame: pd.DataFrame, needed: Sequence[str], table: str) -> None:
 
 
 def days(column: pd.Series) -> pd.Series:
-    """Return a column of dates, on an index of its own, as time stamps; null stays null."""
-    return pd.to_datetime(column).astype("datetime64[ns]")
+    """Return a column of dates, on an index of its own, as time stamps; null stays null.
+
+    Raises
+    ------
+    SchemaError
+        If an entry is no date.
+    """
+    try:
+        return pd.to_datetime(column, format="ISO8601").astype("datetime64[ns]")
+    except (TypeError, ValueError) as error:
+        raise SchemaError(
+            f"column {column.name!r} holds what is no date", found=str(error).split(". ")[0][:80]
+        ) from None
 
 
 def counted(codes: pd.Series) -> dict[str, int]:

@@ -49,6 +49,7 @@ OPERATIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "Not available": (),
     }
 )
+_TIED = ("incident_id", "initiator_all", "receiver_all", "weighted_intensity")  # alike where a pair repeats
 _HIJACKED = ("hijacking_with_misuse", "hijacking_without_misuse")
 
 STATE = ("State", "State affiliated actor")
@@ -85,7 +86,7 @@ def from_eurepoc(dyads: pd.DataFrame, attributions: pd.DataFrame | None = None) 
     -------
     Frame of `incident_frame`, in the order given. ``imposer`` holds every initiating economy that is named, joined by
     ``;`` where several acted together, and is empty where none is; ``target`` likewise. ``onset`` is the start date. The
-    database has no precision: the first of January often stands for a year, and one in three of the other dates is the
+    database has no precision: the first of January often stands for a year, and two in five of the other dates are the
     first of a month, where one in thirty would be by chance. So its precision is ``year`` for the first of January,
     ``month`` for the first of another month, else ``day``. ``note`` names the initiating group as published.
 
@@ -98,8 +99,9 @@ def from_eurepoc(dyads: pd.DataFrame, attributions: pd.DataFrame | None = None) 
     points of two ordinal scales, not a measured equivalence. 0 points are taken as not assessed, since every type of
     operation alone gives one.
 
-    Rows whose two sides share an economy, without a start date, or that repeat both sides of their incident (the first
-    most intense one stays) are left out and counted by reason in ``frame.attrs["facts"]["left_out"]``.
+    Rows whose two sides share an economy, without a start date, or that repeat both sides of their incident (the most
+    intense one stays; of several, the first in the order of their other entries) are left out and counted by reason in
+    ``frame.attrs["facts"]["left_out"]``.
 
     Raises
     ------
@@ -137,7 +139,16 @@ def _reasons(given: pd.DataFrame, start: pd.Series) -> pd.Series:
     reason[pd.Series(shared, index=given.index, dtype=bool)] = "initiator and receiver share an economy"
     reason[start.isna() & (reason == "")] = "start date missing"
     ends = pd.DataFrame({"incident": given["incident_id"], "from": initiator, "to": receiver})
-    ranked = given[reason == ""].sort_values("weighted_intensity", ascending=False, kind="stable").index
+    ties = [c for c in (*_NEEDED, *FLAGS) if c not in _TIED]  # the order of rows decides nothing
+    ranked = (
+        given[reason == ""]
+        .sort_values(
+            ["weighted_intensity", *ties],
+            ascending=[False, *(True for _ in ties)],
+            key=lambda c: c if c.name == "weighted_intensity" else c.astype(str),
+        )
+        .index
+    )
     reason[ranked[ends.loc[ranked].duplicated()]] = "pair repeated within its incident"
     return reason
 
