@@ -19,9 +19,15 @@ if TYPE_CHECKING:
     from cyber_trade_econ.event_study import event_study
     from cyber_trade_econ.events import agreement, codebook, events, recode, responses
     from cyber_trade_econ.exposure import Products, expose, identification, overlap, stack
+    from cyber_trade_econ.gravity.average_effect import average_effect
+    from cyber_trade_econ.gravity.border import border_years, interval
+    from cyber_trade_econ.gravity.gauss_newton import gauss_newton
     from cyber_trade_econ.gravity.ols import ols
+    from cyber_trade_econ.gravity.park import park
     from cyber_trade_econ.gravity.ppml import ppml
     from cyber_trade_econ.gravity.reset import reset
+    from cyber_trade_econ.gravity.resistance import resistances
+    from cyber_trade_econ.gravity.trade_cost import tariff_equivalent, trade_volume
     from cyber_trade_econ.inference.conventions import cluster, dyadic, ssc
     from cyber_trade_econ.inference.wald import wald
     from cyber_trade_econ.lake import load
@@ -40,9 +46,15 @@ _ROOMS = {
     "event_study": ("event_study",),
     "events": ("agreement", "codebook", "events", "recode", "responses"),
     "exposure": ("Products", "expose", "identification", "overlap", "stack"),
+    "gravity.average_effect": ("average_effect",),
+    "gravity.border": ("border_years", "interval"),
+    "gravity.gauss_newton": ("gauss_newton",),
     "gravity.ols": ("ols",),
+    "gravity.park": ("park",),
     "gravity.ppml": ("ppml",),
     "gravity.reset": ("reset",),
+    "gravity.resistance": ("resistances",),
+    "gravity.trade_cost": ("tariff_equivalent", "trade_volume"),
     "inference.conventions": ("cluster", "dyadic", "ssc"),
     "inference.wald": ("wald",),
     "lake": ("load",),
@@ -61,6 +73,8 @@ __all__ = [
     "Panel",
     "Products",
     "agreement",
+    "average_effect",
+    "border_years",
     "cluster",
     "codebook",
     "concord",
@@ -70,17 +84,21 @@ __all__ = [
     "events",
     "expose",
     "figure",
+    "gauss_newton",
     "ict_goods",
     "identification",
     "incidents",
+    "interval",
     "load",
     "ols",
     "overlap",
     "panel",
+    "park",
     "ppml",
     "pull",
     "recode",
     "reset",
+    "resistances",
     "responses",
     "sample",
     "source",
@@ -89,6 +107,8 @@ __all__ = [
     "stack",
     "study",
     "table",
+    "tariff_equivalent",
+    "trade_volume",
     "wald",
 ]
 
