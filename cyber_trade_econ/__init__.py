@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cyber_trade_econ.events import agreement, codebook, events, recode, responses
     from cyber_trade_econ.exposure import Products, expose, identification, overlap, stack
     from cyber_trade_econ.gravity.average_effect import average_effect
+    from cyber_trade_econ.gravity.bias_correction import bias_correction
     from cyber_trade_econ.gravity.border import border_years, interval
     from cyber_trade_econ.gravity.gauss_newton import gauss_newton
     from cyber_trade_econ.gravity.ols import ols
@@ -47,6 +48,7 @@ _ROOMS = {
     "events": ("agreement", "codebook", "events", "recode", "responses"),
     "exposure": ("Products", "expose", "identification", "overlap", "stack"),
     "gravity.average_effect": ("average_effect",),
+    "gravity.bias_correction": ("bias_correction",),
     "gravity.border": ("border_years", "interval"),
     "gravity.gauss_newton": ("gauss_newton",),
     "gravity.ols": ("ols",),
@@ -74,6 +76,7 @@ __all__ = [
     "Products",
     "agreement",
     "average_effect",
+    "bias_correction",
     "border_years",
     "cluster",
     "codebook",

@@ -28,7 +28,19 @@ CALLS = {
     ),
 }
 # Files of the room that ask about an estimate or make data ready for one, and are no estimators.
-QUESTIONS = {"average_effect", "border", "fitted", "gauss_newton", "park", "reset", "resistance", "trade_cost"}
+QUESTIONS = {
+    "average_effect",
+    "bias_correction",
+    "bias_covered",
+    "border",
+    "concentrated",
+    "fitted",
+    "gauss_newton",
+    "park",
+    "reset",
+    "resistance",
+    "trade_cost",
+}
 each = pytest.mark.parametrize("name", CALLS)
 
 
