@@ -61,7 +61,7 @@ def period(index: FittedIndex, exporter: str, importer: str) -> str | None:
 
 
 def factor(rows: pd.DataFrame, name: str) -> Factor:
-    """Number the values of a key column; refuse missing ones."""
+    """Return a key column as a factor; refuse missing values."""
     codes, levels = pd.factorize(designs.column(rows, name, "the key"), sort=True)
     if (codes < 0).any():
         raise ConfigError(f"the column {name!r}", found=f"{int((codes < 0).sum())} missing value(s)", allowed="none")
