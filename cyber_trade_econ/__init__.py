@@ -30,7 +30,13 @@ if TYPE_CHECKING:
     from cyber_trade_econ.gravity.resistance import resistances
     from cyber_trade_econ.gravity.trade_cost import tariff_equivalent, trade_volume
     from cyber_trade_econ.inference.conventions import cluster, dyadic, ssc
+    from cyber_trade_econ.inference.driscoll_kraay import driscoll_kraay
+    from cyber_trade_econ.inference.few_clusters import effective_clusters
+    from cyber_trade_econ.inference.jackknife import jackknife
+    from cyber_trade_econ.inference.recovariance import with_vcov
+    from cyber_trade_econ.inference.spatial import conley
     from cyber_trade_econ.inference.wald import wald
+    from cyber_trade_econ.inference.wild import wild_bootstrap
     from cyber_trade_econ.lake import load
     from cyber_trade_econ.panels import sample
     from cyber_trade_econ.records.estimate import Estimate
@@ -58,7 +64,13 @@ _ROOMS = {
     "gravity.resistance": ("resistances",),
     "gravity.trade_cost": ("tariff_equivalent", "trade_volume"),
     "inference.conventions": ("cluster", "dyadic", "ssc"),
+    "inference.driscoll_kraay": ("driscoll_kraay",),
+    "inference.few_clusters": ("effective_clusters",),
+    "inference.jackknife": ("jackknife",),
+    "inference.recovariance": ("with_vcov",),
+    "inference.spatial": ("conley",),
     "inference.wald": ("wald",),
+    "inference.wild": ("wild_bootstrap",),
     "lake": ("load",),
     "panels": ("sample",),
     "records.estimate": ("Estimate",),
@@ -81,7 +93,10 @@ __all__ = [
     "cluster",
     "codebook",
     "concord",
+    "conley",
+    "driscoll_kraay",
     "dyadic",
+    "effective_clusters",
     "event_figure",
     "event_study",
     "events",
@@ -92,6 +107,7 @@ __all__ = [
     "identification",
     "incidents",
     "interval",
+    "jackknife",
     "load",
     "ols",
     "overlap",
@@ -113,6 +129,8 @@ __all__ = [
     "tariff_equivalent",
     "trade_volume",
     "wald",
+    "wild_bootstrap",
+    "with_vcov",
 ]
 
 

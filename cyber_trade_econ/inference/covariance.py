@@ -100,7 +100,7 @@ def sandwich(
         meat, counts = _dyadic_meat(scores, groups[vcov.exporter], groups[vcov.importer], rule)
     else:
         meat, counts = _cluster_meat(scores, [groups[name] for name in vcov.by], vcov.by, rule)
-    matrix, repaired = _positive(root @ meat @ root.T * scale)
+    matrix, repaired = positive(root @ meat @ root.T * scale)
     notes |= {"ssc_factor": scale, "clusters": counts, "vcov_repaired": repaired}
     return Sandwich(matrix, counts, min(counts.values()) - 1, notes)
 
@@ -115,7 +115,7 @@ def _cluster_meat(
 ) -> tuple[Array, dict[str, int]]:
     """Inclusion and exclusion over all intersections of the cluster variables."""
     counts = dict(zip(names, (f.levels for f in factors), strict=True))
-    _require_clusters(counts)
+    require_clusters(counts)
     smallest = min(counts.values())
     meat = np.zeros((scores.shape[1],) * 2)
     for size in range(1, len(factors) + 1):
@@ -130,7 +130,7 @@ def _dyadic_meat(scores: Array, a: Factor, b: Factor, rule: SmallSample) -> tupl
     """Sum over rows that share an economy; the two factors must number the economies alike."""
     economies = max(a.levels, b.levels)
     counts = {"economies": len(np.union1d(a.codes, b.codes))}
-    _require_clusters(counts)
+    require_clusters(counts)
     domestic = a.codes == b.codes
     by_economy = np.zeros((economies, scores.shape[1]))
     for column in range(scores.shape[1]):
@@ -144,7 +144,8 @@ def _dyadic_meat(scores: Array, a: Factor, b: Factor, rule: SmallSample) -> tupl
     return meat * _factor(counts["economies"], counts["economies"], rule), counts
 
 
-def _require_clusters(counts: Mapping[str, int]) -> None:
+def require_clusters(counts: Mapping[str, int]) -> None:
+    """Refuse standard errors clustered by a variable with one level."""
     for name, levels in counts.items():
         if levels < 2:
             raise FewClusters(
@@ -154,7 +155,7 @@ def _require_clusters(counts: Mapping[str, int]) -> None:
             )
 
 
-def _positive(matrix: Array) -> tuple[Array, bool]:
+def positive(matrix: Array) -> tuple[Array, bool]:
     """Set negative eigenvalues, which inclusion and exclusion can produce, to zero (Cameron, Gelbach and Miller 2011).
 
     Eigenvalues depend on the units of the regressors. The repair is made in the units given, as other software does; where

@@ -1,0 +1,188 @@
+"""The weighted regression that a fit ends with, made again from an Estimate and its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+import pandas as pd
+
+from cyber_trade_econ import design as designs
+from cyber_trade_econ.encoding import INTERCEPT
+from cyber_trade_econ.errors import ConfigError
+from cyber_trade_econ.formula import parse
+from cyber_trade_econ.hdfe.absorb import Layout, Projector
+from cyber_trade_econ.hdfe.leastsquares import solve
+from cyber_trade_econ.records.panel import Panel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cyber_trade_econ.hdfe.factor import Array, Mask
+    from cyber_trade_econ.inference.conventions import SmallSample, Vcov
+    from cyber_trade_econ.records.estimate import Estimate
+
+_OFF = 1e-3  # sums of scores, in standard deviations, above which data and estimate do not belong together
+
+
+class Choices(Protocol):
+    """What is read from the options of a fit."""
+
+    vcov: Vcov
+    ssc: str | SmallSample | None
+    weights: str | None
+    offset: str | None
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """A least-squares problem whose solution, at the estimate, is no change.
+
+    Parameters
+    ----------
+    design
+        The estimation sample, with the regressors that were kept; centred where there is a constant.
+    back
+        Matrix that leads from the coefficients of the centred regressors to those asked for, shape (k, k).
+    within
+        Regressors net of the effects, shape (n, k).
+    weight, residual
+        Weights (n,) and working residuals (n,): w and y - fit for OLS, w mu and (y - mu) / mu for PPML.
+    root
+        Root of the inverse of ``within' W within``, shape (k, k).
+    """
+
+    design: designs.Design
+    back: Array
+    within: Array
+    weight: Array
+    residual: Array
+    root: Array
+
+    @property
+    def basis(self) -> Array:
+        """Regressors net of the effects, orthonormal in the weights, shape (n, k)."""
+        return self.within @ self.root
+
+    @property
+    def bread(self) -> Array:
+        """Root of the inverse information matrix of the coefficients asked for, shape (k, k)."""
+        return self.back @ self.root
+
+    @property
+    def scores(self) -> Array:
+        """Score of each row in the coordinates of `basis`, shape (n, k)."""
+        return self.basis * (self.weight * self.residual)[:, None]
+
+
+def choices(estimate: Estimate) -> Choices:
+    """Return the options of an estimate of `cyber_trade_econ.ols` or `cyber_trade_econ.ppml`; refuse all others."""
+    known = all(hasattr(estimate.options, name) for name in ("vcov", "ssc", "weights", "offset"))
+    if estimate.model not in ("PPML", "OLS") or not known or estimate.sample is None:
+        raise ConfigError("inference from scores", found=f"an estimate of {estimate.model}", allowed=("PPML", "OLS"))
+    return cast("Choices", estimate.options)
+
+
+def frame_of(data: pd.DataFrame | Panel) -> pd.DataFrame:
+    """Return the frame of a Panel, or the frame itself."""
+    return data.frame if isinstance(data, Panel) else data
+
+
+def linearised(
+    estimate: Estimate,
+    data: pd.DataFrame | Panel,
+    *,
+    clusters: Iterable[str] = (),
+    dyad: tuple[str, str] | None = None,
+) -> Linearised:
+    """Make the last regression of ``estimate`` again.
+
+    Parameters
+    ----------
+    estimate, data
+        An estimate of PPML or OLS and the data it was made on.
+    clusters, dyad
+        Columns to number as clusters, or as the two sides of a dyad; they become ``design.groups``.
+
+    Raises
+    ------
+    ConfigError
+        For an estimate of another kind, or if the data are not those of the estimate.
+    """
+    options = choices(estimate)
+    frame = frame_of(data)
+    full = designs.build(
+        parse(estimate.formula), frame, clusters=clusters, dyad=dyad, weights=options.weights, offset=options.offset
+    )
+    design = full.keep(_used(estimate, frame, full), {})
+    index = estimate.predict(frame.iloc[design.rows], "link").to_numpy()
+    collinear = estimate.facts.get("collinear", ())
+    kept = np.array([name not in collinear for name in design.names], dtype=bool)
+    if kept.sum() != len(estimate.coef) or np.isnan(index).any():
+        raise _foreign(f"{int(kept.sum())} regressors, {int(np.isnan(index).sum())} rows without a prediction")
+    design, back = _centred(design, kept)
+    weight, residual = working(design.y, index, design.w, estimate.model)
+    out = at(design, back, weight, residual)
+    drift = np.abs(out.scores.sum(axis=0))
+    scale = np.sqrt((out.scores**2).sum(axis=0)) + 1e-9 * np.sqrt(np.sum(design.w * design.y**2))
+    if (drift > _OFF * scale).any():
+        raise _foreign("scores that do not sum to zero at the coefficients")
+    return out
+
+
+def working(y: Array, index: Array, w: Array, model: str) -> tuple[Array, Array]:
+    """Return the working weights and residuals, each (n,), at a linear index (n,), offset included."""
+    if model == "OLS":
+        return w, y - index
+    mu = np.exp(index)
+    return w * mu, (y - mu) / mu
+
+
+def at(design: designs.Design, back: Array, weight: Array, residual: Array) -> Linearised:
+    """Absorb the effects from the regressors of ``design`` at the given weights."""
+    state = projector(design, weight)
+    within = design.X if state is None else state.residual(design.X, state.effects(design.X))
+    return Linearised(design, back, within, weight, residual, solve(within, residual, weight).root)
+
+
+def projector(design: designs.Design, weight: Array) -> Projector | None:
+    """Return the projector on the effects of ``design``, or None where there are none."""
+    factors = list(design.factors.values())
+    return Layout(factors).weighted(weight) if factors else None
+
+
+def _used(estimate: Estimate, frame: pd.DataFrame, full: designs.Design) -> Mask:
+    labels = frame.index[full.rows]
+    if len(labels) == estimate.nobs and labels.equals(estimate.sample):
+        return np.ones(len(labels), dtype=bool)
+    if not frame.index.is_unique:
+        raise ConfigError(
+            "the rows of the estimation sample",
+            found="an index with repeated labels",
+            fix="Call reset_index(drop=True) before the fit and hand over the same frame.",
+        )
+    used = np.asarray(labels.isin(pd.Index([]) if estimate.sample is None else estimate.sample))
+    if used.sum() != estimate.nobs:
+        raise _foreign(f"{int(used.sum())} of its {estimate.nobs} rows")
+    return used
+
+
+def _centred(design: designs.Design, kept: Mask) -> tuple[designs.Design, Array]:
+    """Keep the estimated regressors, centred where there is a constant, as the fit itself does."""
+    names = tuple(n for n, flag in zip(design.names, kept, strict=True) if flag)
+    X = design.X[:, kept]
+    back = np.eye(X.shape[1])
+    if INTERCEPT in names:
+        back[0, 1:] = -X[:, 1:].mean(axis=0)
+        X[:, 1:] += back[0, 1:]
+    return replace(design, X=X, names=names), back
+
+
+def _foreign(found: str) -> ConfigError:
+    return ConfigError(
+        "the data of the estimate",
+        found=found,
+        allowed="the data frame or Panel it was estimated on, unchanged",
+        fix="Hand over the same data, or estimate again.",
+    )
