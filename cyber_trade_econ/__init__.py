@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from cyber_trade_econ.gravity.average_effect import average_effect
     from cyber_trade_econ.gravity.bias_correction import bias_correction
     from cyber_trade_econ.gravity.border import border_years, interval
+    from cyber_trade_econ.gravity.expectile import expectile
+    from cyber_trade_econ.gravity.gamma_pml import gamma_pml
     from cyber_trade_econ.gravity.gauss_newton import gauss_newton
+    from cyber_trade_econ.gravity.iv_ppml import iv_ppml
+    from cyber_trade_econ.gravity.negbin import negbin
     from cyber_trade_econ.gravity.ols import ols
     from cyber_trade_econ.gravity.park import park
     from cyber_trade_econ.gravity.ppml import ppml
@@ -56,7 +60,11 @@ _ROOMS = {
     "gravity.average_effect": ("average_effect",),
     "gravity.bias_correction": ("bias_correction",),
     "gravity.border": ("border_years", "interval"),
+    "gravity.expectile": ("expectile",),
+    "gravity.gamma_pml": ("gamma_pml",),
     "gravity.gauss_newton": ("gauss_newton",),
+    "gravity.iv_ppml": ("iv_ppml",),
+    "gravity.negbin": ("negbin",),
     "gravity.ols": ("ols",),
     "gravity.park": ("park",),
     "gravity.ppml": ("ppml",),
@@ -100,15 +108,19 @@ __all__ = [
     "event_figure",
     "event_study",
     "events",
+    "expectile",
     "expose",
     "figure",
+    "gamma_pml",
     "gauss_newton",
     "ict_goods",
     "identification",
     "incidents",
     "interval",
+    "iv_ppml",
     "jackknife",
     "load",
+    "negbin",
     "ols",
     "overlap",
     "panel",

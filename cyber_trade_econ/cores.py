@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cyber_trade_econ.encoding import INTERCEPT
-from cyber_trade_econ.hdfe import linear, poisson
+from cyber_trade_econ.errors import NotConverged
+from cyber_trade_econ.hdfe import blocks, linear, poisson, threeway
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,9 +34,7 @@ class Core:
 
 def by_poisson(design: designs.Design, stretch: Array, tol: float) -> Core:
     """Fit a Poisson model."""
-    result = poisson.fit(
-        design.y, design.X, list(design.factors.values()), design.w, design.offset, stretch=stretch, tol=tol
-    )
+    result, path = _poisson(design, stretch, tol)
     exposure = np.exp(design.offset)
     null_mean = exposure * (np.sum(design.w * design.y) / np.sum(design.w * exposure))
     null = poisson.log_likelihood(design.y, null_mean, design.w)
@@ -47,8 +46,27 @@ def by_poisson(design: designs.Design, stretch: Array, tol: float) -> Core:
         "converged": True,
         "tolerance": tol,
         "largest_relative_score": result.score,
+        "path": path,
     }
     return Core(result.beta, result.kept, result.root, result.within, design.y - result.mu, result.effects, 1.0, facts)
+
+
+def _poisson(design: designs.Design, stretch: Array, tol: float) -> tuple[poisson.PoissonFit, str]:
+    """Take the path of gravity panels where the effects have their structure, and the general one where they do not.
+
+    The general path also decides where the other one does not get to its tolerance, so that no sample is refused for the
+    sake of speed.
+    """
+    factors = list(design.factors.values())
+    layout = blocks.detect(factors)
+    if layout is not None and all((f.sums(design.w * design.y) > 0).all() for f in factors):
+        try:
+            result = threeway.fit(design.y, design.X, design.w, design.offset, blocks=layout, stretch=stretch, tol=tol)
+        except NotConverged:
+            pass
+        else:
+            return result, "gravity"
+    return poisson.fit(design.y, design.X, factors, design.w, design.offset, stretch=stretch, tol=tol), "general"
 
 
 def by_least_squares(design: designs.Design, stretch: Array, *, intercept: bool) -> Core:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ.encoding import Encoding, columns_of, encode
+from cyber_trade_econ.encoding import Encoding, Kept, columns_of, encode
 from cyber_trade_econ.errors import BadOutcome, BadRegressor, EmptySample, FormulaError
 from cyber_trade_econ.formula import Atom, Formula, effect_name
-from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, compact, cross
+from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,23 +59,25 @@ class Design:
         """Return the design on the rows where ``mask`` is true; ``reasons`` says how many of the others left for what."""
         if mask.all():
             return self
+        rows = np.flatnonzero(mask)
+        X = np.empty((len(rows), self.X.shape[1]), order="F")
+        for j in range(X.shape[1]):
+            np.take(self.X[:, j], rows, out=X[:, j], mode="clip")  # "clip" writes without a buffer between
+        # The two sides of a dyad share their numbers; everywhere else levels are numbered anew.
+        anew = {id(f): chosen(f, rows) for f in (*self.factors.values(), *self.groups.values())}
         dropped = dict(self.dropped)
         for reason, count in reasons.items():
             if count:
                 dropped[reason] = dropped.get(reason, 0) + count
         return Design(
-            self.y[mask],
-            self.X[mask],
-            self.w[mask],
-            self.offset[mask],
+            self.y[rows],
+            X,
+            self.w[rows],
+            self.offset[rows],
             self.names,
-            {name: compact(f.codes[mask]) for name, f in self.factors.items()},
-            # The two sides of a dyad share their numbers; everywhere else levels are numbered anew.
-            {
-                n: Factor(f.codes[mask], f.levels) if n in self.dyad else compact(f.codes[mask])
-                for n, f in self.groups.items()
-            },
-            self.rows[mask],
+            {name: anew[id(f)] for name, f in self.factors.items()},
+            {n: Factor(f.codes[rows], f.levels) if n in self.dyad else anew[id(f)] for n, f in self.groups.items()},
+            self.rows[rows],
             self.given,
             dropped,
             self.encoding,
@@ -96,7 +98,10 @@ def column(frame: pd.DataFrame, name: str, role: str) -> pd.Series:
 
 
 def numeric(frame: pd.DataFrame, name: str, role: str) -> Array:
-    """Return a column as floating-point numbers, missing values as NaN; text and dates are refused."""
+    """Return a column as floating-point numbers, missing values as NaN; text and dates are refused.
+
+    The array may be the column itself and is not to be written to.
+    """
     series = column(frame, name, role)
     if pd.api.types.is_bool_dtype(series.dtype) and role != "the outcome":
         return series.to_numpy(dtype=float, na_value=np.nan)
@@ -109,8 +114,8 @@ def numeric(frame: pd.DataFrame, name: str, role: str) -> Array:
             if role != "the outcome"
             else "Convert it.",
         )
-    values = series.to_numpy(dtype=float, na_value=np.nan)
-    if np.isinf(values).any():
+    values = series.to_numpy(dtype=float, na_value=np.nan) if series.dtype != np.float64 else series.to_numpy()
+    if not np.isfinite(values).all() and np.isinf(values).any():
         error = BadOutcome if role == "the outcome" else BadRegressor
         raise error(
             f"{role} {name!r} has infinite values",
@@ -128,6 +133,8 @@ class _Sample:
         self.dropped: dict[str, int] = {}
 
     def drop(self, bad: Mask, reason: str) -> None:
+        if not bad.any():
+            return
         gone = bad & self.keep
         if gone.any():
             self.dropped[reason] = int(gone.sum())
@@ -170,39 +177,38 @@ def build(
     sample = _Sample(len(frame))
     y = _outcome(formula.outcome, frame, sample)
     atoms = {a: _atom(a, frame, sample) for a in dict.fromkeys(a for t in formula.terms for a in t)}
-    w = np.ones(len(frame)) if weights is None else _weights(frame, weights, sample)
-    off = np.zeros(len(frame)) if offset is None else numeric(frame, offset, "the offset")
-    sample.drop(np.isnan(off), f"missing: {offset}")
+    w = None if weights is None else _weights(frame, weights, sample)
+    off = None if offset is None else numeric(frame, offset, "the offset")
+    if off is not None:
+        sample.drop(np.isnan(off), f"missing: {offset}")
     keys = {c for e in formula.effects for c in e}
     for name in sorted(keys):
         sample.drop(column(frame, name, "the fixed effect").isna().to_numpy(), f"missing: {name}")
-    _no_missing_clusters(frame, [c for name in clusters for c in name.split("^")] + list(dyad or ()), sample)
-    keep = sample.keep
-    if not keep.any():
+    by = {name: tuple(name.split("^")) for name in clusters}
+    _no_missing_clusters(frame, [c for parts in by.values() for c in parts] + list(dyad or ()), sample)
+    rows = np.flatnonzero(sample.keep)
+    if not len(rows):
         raise EmptySample(
             f"no row is left to estimate {formula}",
             found=f"{len(frame)} row(s) given; left out: {sample.dropped or 'none'}",
             fix="Check the filters and the columns with missing values.",
         )
-    kept = frame.loc[keep]
-    encoding = encode(formula, kept)
+    kept = Kept(frame, rows)
+    categories = kept.frame({a.name for a in atoms if a.kind == "i"})
+    encoding = encode(formula, categories)
     constant = formula.intercept and not formula.effects
-    X, names = columns_of(formula.terms, {a: v[keep] for a, v in atoms.items()}, kept, encoding, constant=constant)
-    groups = {name: cross([_codes(kept[c]) for c in name.split("^")]) for name in clusters}
-    if dyad:
-        both = pd.concat([kept[dyad[0]].astype(object), kept[dyad[1]].astype(object)])
-        joint = _codes(both)
-        half = len(kept)
-        groups |= {dyad[0]: Factor(joint.codes[:half], joint.levels), dyad[1]: Factor(joint.codes[half:], joint.levels)}
+    X, names = columns_of(
+        formula.terms, {a: kept.values(v) for a, v in atoms.items()}, categories, encoding, constant=constant
+    )
     return Design(
-        y[keep],
+        kept.values(y),
         X,
-        w[keep],
-        off[keep],
+        np.ones(len(rows)) if w is None else kept.values(w),
+        np.zeros(len(rows)) if off is None else kept.values(off),
         names,
-        {effect_name(e): cross([_codes(kept[c]) for c in e]) for e in formula.effects},
-        groups,
-        np.flatnonzero(keep),
+        {effect_name(e): kept.factor(e) for e in formula.effects},
+        {name: kept.factor(parts) for name, parts in by.items()} | (kept.sides(dyad) if dyad else {}),
+        rows,
         len(frame),
         sample.dropped,
         encoding,
@@ -259,8 +265,3 @@ def _no_missing_clusters(frame: pd.DataFrame, names: Sequence[str], sample: _Sam
                 f"the cluster variable {name!r} is missing in {int(missing.sum())} row(s) of the sample",
                 fix="Fill it or remove the rows: a missing cluster cannot be guessed.",
             )
-
-
-def _codes(series: pd.Series) -> Factor:
-    codes, levels = pd.factorize(series, sort=True)
-    return Factor(codes.astype(np.int64), len(levels))

@@ -1,20 +1,22 @@
-"""Categories of a formula: which of them get an indicator, and the columns of the regressors."""
+"""Categories of a formula: their numbers, which of them get an indicator, and the columns of the regressors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from cyber_trade_econ.errors import BadRegressor, FormulaError
+from cyber_trade_econ.hdfe.factor import Factor, compact, cross
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cyber_trade_econ.formula import Atom, Formula, Term
-    from cyber_trade_econ.hdfe.factor import Array
+    from cyber_trade_econ.hdfe.factor import Array, Codes
 
 INTERCEPT = "Intercept"
 
@@ -76,19 +78,89 @@ def columns_of(
     terms: Sequence[Term], atoms: Mapping[Atom, Array], frame: pd.DataFrame, encoding: Encoding, *, constant: bool
 ) -> tuple[Array, tuple[str, ...]]:
     """Build the columns of the regressors, shape (n, k), and their names; a category never seen is missing."""
-    out: list[tuple[str, Array]] = [(INTERCEPT, np.ones(len(frame)))] if constant else []
-    for term in terms:
-        parts: list[tuple[str, Array]] = [("", np.ones(len(frame)))]
-        for atom in term:
-            if atom.kind == "i":
-                known = frame[atom.name].isin(encoding.seen[atom.name]).to_numpy()
-                choices = [
-                    (f"{atom.name}::{v}", np.where(known, frame[atom.name].isin([v]).to_numpy(), np.nan))
-                    for v in encoding.shown[term, atom]
-                ]
+    n = len(frame)
+    categories = {a.name for term in terms for a in term if a.kind == "i"}
+    numbers = {name: _numbers(frame[name], encoding.seen[name]) for name in categories}
+    unseen = {name: np.flatnonzero(codes < 0) for name, codes in numbers.items()}
+    plan = [
+        choice
+        for term in terms
+        for choice in product(
+            *([(a, v) for v in encoding.shown[term, a]] if a.kind == "i" else [(a, None)] for a in term)
+        )
+    ]
+    names = [":".join(f"{a.name}::{v}" if a.kind == "i" else str(a) for a, v in choice) for choice in plan]
+    matrix = np.empty((n, constant + len(plan)), order="F")  # column by column, as everything later reads it
+    if constant:
+        matrix[:, 0] = 1.0
+    for column, choice in zip(matrix.T[int(constant) :], plan, strict=True):
+        for position, (atom, level) in enumerate(choice):
+            values = atoms[atom] if atom.kind != "i" else numbers[atom.name] == encoding.seen[atom.name].index(level)
+            if position:
+                column *= values
             else:
-                choices = [(str(atom), atoms[atom])]
-            parts = [(f"{a}:{b}" if a else b, x * z) for a, x in parts for b, z in choices]
-        out += parts
-    matrix = np.column_stack([x for _, x in out]) if out else np.empty((len(frame), 0))
-    return matrix, tuple(name for name, _ in out)
+                column[:] = values
+            if atom.kind == "i":
+                column[unseen[atom.name]] = np.nan
+    return matrix, tuple([INTERCEPT] * constant + names)
+
+
+def _numbers(series: pd.Series, levels: tuple[Any, ...]) -> Codes:
+    """Return the position of each value among ``levels``, -1 for one that is not among them."""
+    return np.asarray(pd.Index(levels).get_indexer(pd.Index(series)), dtype=np.int64)
+
+
+class Kept:
+    """The rows of a sample: only columns that are asked for are looked at, and each combination is numbered once.
+
+    Parameters
+    ----------
+    frame
+        The data given.
+    rows
+        Positions of the rows kept, shape (n,), ascending.
+    """
+
+    def __init__(self, frame: pd.DataFrame, rows: Codes) -> None:
+        self._frame, self._rows = frame, rows
+        self._all = len(rows) == len(frame)
+        self._factors: dict[tuple[str, ...], Factor] = {}
+
+    def values(self, values: Array) -> Array:
+        """Return ``values`` of all rows given on those kept."""
+        return values if self._all else values[self._rows]
+
+    def frame(self, names: set[str]) -> pd.DataFrame:
+        """Return some of the columns."""
+        some = self._frame[[c for c in self._frame.columns if c in names]]
+        return some if self._all else some.iloc[self._rows]
+
+    def factor(self, names: tuple[str, ...]) -> Factor:
+        """Return the combinations of columns without missing values, numbered."""
+        if names not in self._factors:
+            if len(names) == 1:
+                series = self._frame[names[0]]
+                self._factors[names] = _codes(series if self._all else series.iloc[self._rows])
+            else:
+                self._factors[names] = cross([self.factor((name,)) for name in names])
+        return self._factors[names]
+
+    def sides(self, dyad: tuple[str, str]) -> dict[str, Factor]:
+        """Return the values of two columns, numbered alike."""
+        one, other = (self._frame[name].iloc[self._rows].astype(object) for name in dyad)
+        joint = _codes(pd.concat([one, other]))
+        half = len(one)
+        return {
+            dyad[0]: Factor(joint.codes[:half], joint.levels),
+            dyad[1]: Factor(joint.codes[half:], joint.levels),
+        }
+
+
+def _codes(series: pd.Series) -> Factor:
+    """Return the values of a column without missing ones, numbered in their order."""
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return compact(series.cat.codes.to_numpy().astype(np.int64))
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind == "i":
+        return compact(series.to_numpy().astype(np.int64, copy=False))
+    codes, levels = pd.factorize(series, sort=True)
+    return Factor(codes.astype(np.int64, copy=False), len(levels))

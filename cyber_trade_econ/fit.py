@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError, EmptySample, FormulaError, SeparationError
 from cyber_trade_econ.formula import Atom, Formula, effect_name, parse
 from cyber_trade_econ.hdfe.leastsquares import names_of
+from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.hdfe.prune import prune
 from cyber_trade_econ.hdfe.separation import separated
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, SmallSample, Vcov, convention
@@ -60,6 +62,7 @@ class Options:
     tol: float = 1e-8
 
 
+@one_thread()
 def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, options: Options) -> Estimate:
     """Estimate a model; see `cyber_trade_econ.ppml` and `cyber_trade_econ.ols` for the arguments."""
     parsed = formula if isinstance(formula, Formula) else parse(formula)
@@ -68,7 +71,8 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
     vcov = _vcov(options.vcov, panel, model)
     rule = convention(options.ssc, model, vcov)
     _check(options)
-    full = designs.build(
+    build = partial(
+        designs.build,
         parsed,
         frame,
         clusters=vcov.by if isinstance(vcov, Cluster) else (),
@@ -76,13 +80,14 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
         weights=options.weights,
         offset=options.offset,
     )
+    design = build()
     if model == "PPML":
-        estimable.counts(full.y, parsed.outcome.name)
-    design = _existing(full, model, options, parsed)
+        estimable.counts(design.y, parsed.outcome.name)
+    given = len(design.y)
+    design = _existing(design, model, options, parsed)
     estimable.rows(design, parsed)
     centred, back = _centred(design)
-    before, after = (np.linalg.norm(d.X, axis=0) for d in (design, centred))
-    stretch = before / np.where(after > 0, after, 1.0)
+    stretch = _stretch(design, centred)
     core = (
         cores.by_poisson(centred, stretch, options.tol)
         if model == "PPML"
@@ -92,7 +97,8 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
     beta = back @ core.beta
     collinear = names_of(~core.kept, design.names)
     if collinear and options.collinear == "error":
-        estimable.refuse_collinear(collinear, full, separated=len(design.y) < len(full.y))
+        # The rows that were left out are needed again only here; keeping them would double the memory of every fit.
+        estimable.refuse_collinear(collinear, build(), separated=len(design.y) < given)
     names = pd.Index(names_of(core.kept, design.names), name="term")
     factors = list(design.factors.values())
     groups = list(design.groups.values()) if isinstance(vcov, Cluster) else []
@@ -102,11 +108,11 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
         estimable.degrees_of_freedom(len(design.y), k, parsed)
     n = len(design.y)
     sigma2 = core.sigma2 * ((n - 1 if model == "PPML" else n) / (n - k) if rule.k_adj else 1.0)
-    scores = (core.within @ core.root) * (design.w * core.residual)[:, None]
+    scores = _scores(core, design.w)
     cov = sandwich(back @ core.root, scores, vcov, design.groups, rule, k, sigma2=sigma2)
     facts = {
         "outcome": str(parsed.outcome),
-        "rows_given": full.given,
+        "rows_given": design.given,
         "rows_used": n,
         "dropped": dict(design.dropped),
         "effects": {name: f.levels for name, f in design.factors.items()},
@@ -149,6 +155,25 @@ def _centred(design: designs.Design) -> tuple[designs.Design, Array]:
     return replace(design, X=X), back
 
 
+def _stretch(design: designs.Design, centred: designs.Design) -> Array:
+    """Return how much longer each regressor was before it was centred, shape (k,)."""
+    if centred is design:
+        return np.ones(design.X.shape[1])
+    before, after = (np.linalg.norm(d.X, axis=0) for d in (design, centred))
+    return np.asarray(before / np.where(after > 0, after, 1.0))
+
+
+def _scores(core: cores.Core, w: Array, at_once: int = 1 << 16) -> Array:
+    """Return the score of each row times the root of the inverse information, (n, k), in the place of ``core.within``.
+
+    The net regressors are needed no longer, and a second array of their size would often be the largest of a fit.
+    """
+    scores, weight = core.within, w * core.residual
+    for rows in (slice(at, at + at_once) for at in range(0, len(scores), at_once)):
+        scores[rows] = (scores[rows] @ core.root) * weight[rows, None]
+    return scores
+
+
 def _vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
     if vcov is None:
         return Cluster((panel.unit,)) if panel is not None else "hetero"
@@ -170,10 +195,9 @@ def _check(options: Options) -> None:
         raise ConfigError("tol", found=options.tol, allowed="a number above 0 and at most 1e-4")
 
 
-def _existing(full: designs.Design, model: Model, options: Options, formula: Formula) -> designs.Design:
+def _existing(design: designs.Design, model: Model, options: Options, formula: Formula) -> designs.Design:
     """Drop singletons and separated rows until none is left."""
     checks: Sequence[str] = SEPARATION if options.separation == "error" else options.separation
-    design = full
     while True:
         factors = list(design.factors.values())
         y = design.y if model == "PPML" and "fe" in checks else None
@@ -185,7 +209,7 @@ def _existing(full: designs.Design, model: Model, options: Options, formula: For
         if not len(design.y):
             raise EmptySample(
                 f"no row is left to estimate {formula}",
-                found=f"{full.given} row(s) given; left out: {dict(design.dropped)}",
+                found=f"{design.given} row(s) given; left out: {dict(design.dropped)}",
                 fix="Use fewer or coarser fixed effects.",
             )
         if model == "OLS" or not {"simplex", "relu"} & set(checks):

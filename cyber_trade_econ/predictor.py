@@ -61,13 +61,14 @@ class FittedIndex:
     ) -> FittedIndex:
         """Label the estimated effects with the levels of ``frame``."""
         labelled: dict[str, pd.Series] = {}
-        rows = frame.iloc[design.rows]
         for columns, factor, values in zip(formula.effects, design.factors.values(), effects, strict=True):
-            first = np.zeros(factor.levels, dtype=np.int64)
-            first[factor.codes] = np.arange(len(factor.codes))
-            labels = rows.iloc[first][list(columns)]
+            row = np.zeros(factor.levels, dtype=np.int64)
+            row[factor.codes] = design.rows  # the last one of each level
+            labels = [frame[c].iloc[row] for c in columns]
             index = (
-                pd.MultiIndex.from_frame(labels) if len(columns) > 1 else pd.Index(labels.iloc[:, 0], name=columns[0])
+                pd.MultiIndex.from_arrays(labels, names=columns)
+                if len(columns) > 1
+                else pd.Index(labels[0], name=columns[0])
             )
             labelled[effect_name(columns)] = pd.Series(values, index=index, name=effect_name(columns))
         return cls(formula, design.encoding, beta, kept, _centred(labelled), offset, exponential)

@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+_TABLE = 1 << 16  # entries of a table of levels that cost nothing
+_FIRST = 4096
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -37,6 +40,10 @@ class Factor:
         """Sum ``values`` (n,) or (n, k) within levels: (levels,) or (levels, k)."""
         if values.ndim == 1:
             return np.bincount(self.codes, values, self.levels).astype(np.float64, copy=False)
+        if values.shape[1] > 1 and values.flags.c_contiguous:  # one pass over the rows, in the same order of additions
+            n = len(self.codes)
+            indicator = sparse.csc_array((np.ones(n), self.codes, np.arange(n + 1)), shape=(self.levels, n))
+            return np.asarray(indicator @ values, dtype=np.float64)
         out = np.empty((self.levels, values.shape[1]))
         for k, column in enumerate(values.T):
             out[:, k] = np.bincount(self.codes, column, self.levels)
@@ -45,8 +52,24 @@ class Factor:
 
 def compact(codes: Codes) -> Factor:
     """Return the factor whose levels are those that occur, numbered from zero in the order of ``codes``."""
-    levels, inverse = np.unique(codes, return_inverse=True)
-    return Factor(inverse.reshape(-1).astype(np.int64), len(levels))
+    if len(codes) == 0:
+        return Factor(np.empty(0, dtype=np.int64), 0)
+    low = int(codes.min())
+    width = int(codes.max()) - low + 1
+    if width > 4 * len(codes) + _TABLE:  # too sparse for a table of all numbers between the smallest and the largest
+        levels, inverse = np.unique(codes, return_inverse=True)
+        return Factor(inverse.reshape(-1).astype(np.int64, copy=False), len(levels))
+    codes = (codes - low if low else codes).astype(np.int64, copy=False)
+    occurs = np.zeros(width, dtype=bool)
+    occurs[codes] = True
+    number = np.cumsum(occurs) - 1
+    count = int(number[-1]) + 1
+    return Factor(codes if count == width else number[codes], count)
+
+
+def chosen(factor: Factor, rows: Codes) -> Factor:
+    """Return the factor on the given rows, its levels numbered anew."""
+    return compact(factor.codes[rows])
 
 
 def cross(factors: Sequence[Factor]) -> Factor:
@@ -59,13 +82,59 @@ def cross(factors: Sequence[Factor]) -> Factor:
 
 def is_nested(inner: Factor, outer: Factor) -> bool:
     """Whether every level of ``inner`` lies within one level of ``outer``."""
-    first = np.zeros(inner.levels, dtype=np.int64)
-    first[inner.codes] = outer.codes
-    return bool(np.array_equal(first[inner.codes], outer.codes))
+    if inner is outer:
+        return True
+    for rows in (slice(0, _FIRST), slice(None)):  # what is not nested mostly shows in the first rows
+        a, b = inner.codes[rows], outer.codes[rows]
+        first = np.zeros(inner.levels, dtype=np.int64)
+        first[a] = b
+        if not np.array_equal(first[a], b):
+            return False
+    return True
+
+
+def joined(a: Factor, b: Factor, lasts: Sequence[Codes] | None = None) -> tuple[Codes, Codes]:
+    """Find the connected parts of the graph that joins levels of ``a`` and ``b`` that share a row.
+
+    Parameters
+    ----------
+    a, b
+        Factors.
+    lasts
+        `last_rows` of both, where they are known.
+
+    Returns
+    -------
+    Number of the part of each level of ``a``, (a.levels,), and of each level of ``b``, (b.levels,).
+
+    Notes
+    -----
+    In a panel in some order the last rows of the levels mostly join all that is joined. Where rows are left whose two levels
+    lie in different parts, one of them per part is added; this at least halves the number of parts that are not complete.
+    """
+    size = a.levels + b.levels
+    rows = np.concatenate([last_rows(a.codes, a.levels), last_rows(b.codes, b.levels)] if lasts is None else lasts)
+    i, j = a.codes[rows], b.codes[rows] + a.levels
+    while True:
+        graph = sparse.coo_array((np.ones(len(i), dtype=np.int8), (i, j)), shape=(size, size))
+        labels = connected_components(graph, directed=False)[1].astype(np.int64)
+        of_a, of_b = labels[: a.levels], labels[a.levels :]
+        left = np.flatnonzero(of_a[a.codes] != of_b[b.codes])
+        if not len(left):
+            return of_a, of_b
+        low, high = a.codes[left], b.codes[left]
+        more = np.concatenate([last_rows(of_a[low], size), last_rows(of_b[high], size)])
+        i, j = np.concatenate([i, low[more]]), np.concatenate([j, high[more] + a.levels])
+
+
+def last_rows(codes: Codes, levels: int) -> Codes:
+    """Return the position of the last row of each level that occurs."""
+    row = np.full(levels, -1, dtype=np.int64)
+    row[codes] = np.arange(len(codes))
+    return row[row >= 0]
 
 
 def components(a: Factor, b: Factor) -> int:
     """Count the connected components of the graph that joins levels of ``a`` and ``b`` that share a row."""
-    shape = (a.levels + b.levels,) * 2
-    graph = sparse.coo_array((np.ones(len(a.codes)), (a.codes, a.levels + b.codes)), shape=shape)
-    return int(connected_components(graph, directed=False)[0])
+    of_a, of_b = joined(a, b)
+    return len(np.unique(np.concatenate([of_a, of_b])))

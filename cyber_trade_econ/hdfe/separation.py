@@ -4,6 +4,10 @@ A row with outcome zero is separated when some combination of regressors and eff
 outcome, nowhere negative on the others, and positive on that row: along it the likelihood rises for ever. The combinations
 that vanish on the positive rows form a space of small dimension, usually of none; it is found first, and a linear programme
 then looks for its non-negative members. That is exact, where the iterative rectifier of ppmlhdfe needs a tolerance.
+
+Most samples are not separated, and mostly a proof of it is cheap: effects follow from the positive rows by elimination (see
+`spanning`), and what is then left of the regressors on some of these rows has full rank. Only where that fails, a
+projection on the effects is computed.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import sparse
 
 from cyber_trade_econ.errors import NotConverged
 
@@ -19,10 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 from cyber_trade_econ.hdfe.absorb import Layout
-from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, compact
+from cyber_trade_econ.hdfe.factor import Array, Codes, Factor, Mask, compact
 from cyber_trade_econ.hdfe.leastsquares import COLLINEAR
+from cyber_trade_econ.hdfe.spanning import Spanning, spanning
 
 _NULL = 1e-10  # singular values below this share of the largest count as zero
+_CERTAIN = 1e-8  # a squared share of a regressor; rounding is below 1e-24 of it
+_GROWTH = 1000  # effects found by elimination that are so much larger than the regressors lose as many digits
+_AT_ONCE = 32  # given effects followed together, so that memory stays small
+_SOME = 20_000  # rows that mostly show that regressors are independent
 _ZERO = 1e-7  # entries of a combination below this, where the largest is one, count as zero
 
 
@@ -49,8 +58,9 @@ def separated(y: Array, X: Array, factors: Sequence[Factor], seed: int = 0) -> M
     if not zero.any() or zero.all():
         return out
     z = _combinations(X, factors, zero, seed)
-    if z.shape[1]:
-        out[np.flatnonzero(zero)[_programme(z)]] = True
+    touched = np.flatnonzero(z.any(axis=1))  # rows on which every combination is exactly zero cannot be separated
+    if len(touched):
+        out[np.flatnonzero(zero)[touched[_programme(z[touched])]]] = True
     return out
 
 
@@ -61,21 +71,60 @@ def _combinations(X: Array, factors: Sequence[Factor], zero: Mask, seed: int) ->
     taking from a random assignment of effects its fit on the positive rows: what is left lies in their null space, and in no
     smaller one, so the first draw that adds nothing ends the search.
     """
+    quick = _by_elimination(X, factors, zero, seed)
+    if quick is not None:
+        return quick
     X = _net(X, factors)
     if not factors:
         return _basis(X[zero] @ _null_space(X[~zero]))
-    effects = _Effects(factors, zero)
-    fitted = effects.fit(X[~zero])
-    null = _null_space(X[~zero] - effects.values(fitted, ~zero))
-    found = _basis(X[zero] @ null - effects.values([e @ null for e in fitted], zero))
+    projected = _Effects(factors, zero)
+    fitted = projected.fit(X[~zero])
+    null = _null_space(X[~zero] - projected.values(fitted, ~zero))
+    found = _basis(X[zero] @ null - projected.values([e @ null for e in fitted], zero))
     rng = np.random.default_rng(seed)
     while True:
         draw = [rng.standard_normal((f.levels, 1)) for f in factors]
-        rest = [a - b for a, b in zip(draw, effects.fit(effects.values(draw, ~zero)), strict=True)]
+        rest = [a - b for a, b in zip(draw, projected.fit(projected.values(draw, ~zero)), strict=True)]
         before = found.shape[1]
-        found = _basis(np.column_stack([found, effects.values(rest, zero)]))
+        found = _basis(np.column_stack([found, projected.values(rest, zero)]))
         if found.shape[1] == before:
             return found
+
+
+def _by_elimination(X: Array, factors: Sequence[Factor], zero: Mask, seed: int) -> Array | None:
+    """Return the same basis where it can be had without a projection, otherwise ``None``."""
+    known = spanning(factors, ~zero)
+    if known is None:
+        return None
+    moved = known.moved(seed)
+    size = _sizes(X)
+    effects = known.effects(X)
+    if moved is None or not all((_sizes(e) <= _GROWTH * size).all() for e in effects):
+        return None
+    fixed = ~zero
+    fixed[moved] = False
+    if _full_rank(X, size, known, effects, np.flatnonzero(fixed)):  # so regressors have no part in any combination
+        return _of_effects(known, moved, zero)
+    if len(moved) or not factors:
+        return None
+    X = X - X.mean(axis=0)  # a level far from zero would cost digits
+    net = _scaled(X - known.sums(known.effects(X), slice(None)), size)
+    return _basis(net[zero] @ _null_space(net[~zero]))
+
+
+def _of_effects(known: Spanning, moved: Codes, zero: Mask) -> Array:
+    """Return the basis of the combinations of effects alone: those of the given ones that leave all positive rows at zero."""
+    out = np.empty((int(zero.sum()), 0))
+    if not len(moved):
+        return out
+    unit = np.eye(known.free)
+    parts = [unit[:, at : at + _AT_ONCE] for at in range(0, known.free, _AT_ONCE)]
+    values = np.column_stack([known.sums(known.shifted(part), moved) for part in parts])
+    free = zero[moved]
+    basis = _basis(values[free] @ _null_space(values[~free] / np.maximum(np.abs(values).max(), 1.0)))
+    out = np.zeros((len(out), basis.shape[1]))
+    out[np.cumsum(zero)[moved[free]] - 1] = basis
+    return out
 
 
 def _net(X: Array, factors: Sequence[Factor]) -> Array:
@@ -83,16 +132,41 @@ def _net(X: Array, factors: Sequence[Factor]) -> Array:
 
     Neither changes what combinations there are; both keep levels far from zero from drowning them in rounding.
     """
-    before = np.abs(X).max(axis=0, initial=0.0)
+    size = _sizes(X)
     constant = np.ptp(X, axis=0) == 0 if len(X) else np.zeros(X.shape[1], dtype=bool)
     if factors:
         projector = Layout(factors).weighted(np.ones(len(X)))
         X = projector.residual(X, projector.effects(X))
     elif constant.any():
         X = np.where(constant, X, X - X.mean(axis=0))
-    after = np.abs(X).max(axis=0, initial=0.0)
+    return _scaled(X, size)
+
+
+def _sizes(X: Array) -> Array:
+    """Return the largest absolute value of each column, (k,)."""
+    return np.asarray(np.maximum(X.max(axis=0, initial=0.0), -X.min(axis=0, initial=0.0)))
+
+
+def _scaled(net: Array, before: Array) -> Array:
+    """Scale what is left of regressors of size ``before`` to at most one, or to zero where it is rounding."""
+    after = _sizes(net)
     gone = after <= COLLINEAR * before
-    return np.where(gone, 0.0, X / np.where(after > 0, after, 1.0))
+    return np.where(gone, 0.0, net / np.where(after > 0, after, 1.0))
+
+
+def _full_rank(X: Array, size: Array, known: Spanning, effects: Sequence[Array], rows: Codes) -> bool:
+    """Whether it is certain, far from rounding, that no combination of the regressors is a sum of effects on these rows.
+
+    Some of the rows are enough where they show it. Otherwise all are looked at.
+    """
+    if (size == 0).any() or len(rows) < X.shape[1]:
+        return False
+    for step in dict.fromkeys((max(len(rows) // _SOME, 1), 1)):
+        some = rows[::step]
+        left = (X[some] - known.sums(effects, some) if effects else X[some]) / size
+        if X.shape[1] == 0 or np.linalg.eigvalsh(left.T @ left / len(left))[0] > _CERTAIN:
+            return True
+    return False
 
 
 class _Effects:
@@ -140,6 +214,8 @@ def _basis(z: Array) -> Array:
 
 def _programme(z: Array) -> Mask:
     """Maximise the sum of min(z g, 1) over z g >= 0: positive exactly on the separated rows."""
+    from scipy import optimize  # slow to load, and most samples get here never
+
     n, d = z.shape
     scale = np.abs(z).max()
     rows = sparse.csr_array(z / scale)

@@ -15,10 +15,23 @@ from cyber_trade_econ.report.provenance import json_safe
 from cyber_trade_econ.simulate import gravity_world, monthly_world
 
 ANNUAL = gravity_world(8, 8, seed=4)
+ANNUAL["z"] = ANNUAL["treated"] + np.random.default_rng(4).normal(size=len(ANNUAL))
 MONTHLY = monthly_world(15, 7, treated=5, seed=4)
 CALLS = {
     "ols": (ANNUAL, lambda d: cte.ols("log(trade_musd) ~ treated | exporter^year + importer^year + pair", d)),
     "ppml": (ANNUAL, lambda d: cte.ppml("trade_musd ~ treated | exporter^year + importer^year + pair", d)),
+    "gamma_pml": (ANNUAL, lambda d: cte.gamma_pml("trade_musd ~ treated | exporter^year + importer^year + pair", d)),
+    "negbin": (ANNUAL, lambda d: cte.negbin("trade_musd ~ treated | exporter^year + importer^year + pair", d)),
+    "expectile": (
+        ANNUAL,
+        lambda d: cte.expectile("trade_musd ~ treated | exporter^year + importer^year + pair", d, tau=0.8),
+    ),
+    "iv_ppml": (
+        ANNUAL,
+        lambda d: cte.iv_ppml(
+            "trade_musd ~ treated | exporter^year + importer^year", d, endogenous="treated", instruments="z"
+        ),
+    ),
     "twfe": (ANNUAL, lambda d: cte.event_study(d, "trade_musd", "pair", "year", "cohort", leads=2, lags=2)),
     "abnormal_trade": (
         MONTHLY,
@@ -37,6 +50,7 @@ QUESTIONS = {
     "fitted",
     "gauss_newton",
     "park",
+    "pseudo_likelihood",
     "reset",
     "resistance",
     "trade_cost",

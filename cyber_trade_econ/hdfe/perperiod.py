@@ -1,0 +1,216 @@
+"""Solves for the exporter-time and importer-time effects of one box by conjugate gradients.
+
+Were it not for the pair effects, periods would not touch each other, and each is a small two-way problem that a Cholesky
+factor solves. That exact solution, in single precision, is the preconditioner: it takes a handful of iterations where a
+diagonal one takes dozens and fails when domestic flows dominate.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.linalg import blas, lapack
+
+from cyber_trade_econ.errors import NotConverged
+
+if TYPE_CHECKING:
+    from cyber_trade_econ.hdfe.factor import Array, Codes, Mask
+
+RIDGE = 2e-6
+"""Added to the unit diagonal of each period: a few units of single rounding."""
+
+MAX_ITERATIONS = 200
+
+TOLERABLE = 1e-6
+"""Relative residual above which a solution that was to be exact is not; what stops short of the tolerance stays far below."""
+
+ROUNDING = 1e-15
+"""Relative error of a sum, a few units of double rounding."""
+
+
+NULL = 1e-11
+"""Curvature, relative to that of the masses alone, of a direction that counts as not identified, as in the general path."""
+
+_ROUTINES = {"f": (blas.sgemm, lapack.spotrf, lapack.spotrs), "d": (blas.dgemm, lapack.dpotrf, lapack.dpotrs)}
+# NumPy and SciPy may each bring a BLAS with threads of its own; taking turns between the two makes them wait for each other.
+
+
+class Pairing(NamedTuple):
+    """Values of the exporter-time and importer-time effects for several columns, (T, N, m) and (T, J, m)."""
+
+    a: Array
+    b: Array
+
+    def dots(self, other: Pairing) -> Array:
+        """Return the inner product of each column."""
+        return np.asarray(np.einsum("tnm,tnm->m", self.a, other.a) + np.einsum("tnm,tnm->m", self.b, other.b))
+
+    def cross(self, other: Pairing) -> Array:
+        """Return the inner products of all columns with all columns."""
+        out = np.tensordot(self.a, other.a, ([0, 1], [0, 1])) + np.tensordot(self.b, other.b, ([0, 1], [0, 1]))
+        return np.asarray(out)
+
+    def columns(self, which: Mask | Codes | slice) -> Pairing:
+        """Return some of the columns."""
+        return Pairing(np.ascontiguousarray(self.a[:, :, which]), np.ascontiguousarray(self.b[:, :, which]))
+
+
+class Information:
+    """The information matrix of the effects at given means, pair effects concentrated out.
+
+    Parameters
+    ----------
+    mu, turned
+        Means by cell, (T, N, J), and with importers before exporters, (T, J, N).
+    exporter_mass, importer_mass
+        Sums of the means, (T, N) and (T, J).
+    pair_inverse
+        One over the total of each pair, (N, J); zero for pairs without trade.
+    """
+
+    def __init__(
+        self, mu: Array, turned: Array, exporter_mass: Array, importer_mass: Array, pair_inverse: Array
+    ) -> None:
+        self.mu, self.turned = mu, turned
+        self.exporter_mass, self.importer_mass = exporter_mass, importer_mass
+        self._pair_inverse = pair_inverse[:, :, None]
+
+    def product(self, v: Pairing) -> Pairing:
+        """Multiply the columns of ``v`` by the matrix."""
+        by_exporter, by_importer = self.mu.transpose(1, 0, 2), self.turned.transpose(1, 0, 2)
+        mean = np.matmul(by_exporter.transpose(0, 2, 1), v.a.transpose(1, 0, 2))
+        mean += np.matmul(by_importer.transpose(0, 2, 1), v.b.transpose(1, 0, 2)).transpose(1, 0, 2)
+        mean *= self._pair_inverse
+        a, b = self.diagonal(v)
+        a += np.matmul(self.mu, v.b)
+        a -= np.matmul(by_exporter, mean).transpose(1, 0, 2)
+        b += np.matmul(self.turned, v.a)
+        b -= np.matmul(by_importer, mean.transpose(1, 0, 2)).transpose(1, 0, 2)
+        return Pairing(a, b)
+
+    def diagonal(self, v: Pairing) -> Pairing:
+        """Multiply the columns of ``v`` by the masses alone."""
+        return Pairing(self.exporter_mass[:, :, None] * v.a, self.importer_mass[:, :, None] * v.b)
+
+
+class PerPeriod:
+    """Exact solution of each period by itself: the preconditioner.
+
+    Parameters
+    ----------
+    information
+        Matrix whose periods are solved.
+    precise
+        Work in double precision, for panels whose countries trade next to nothing with each other.
+    """
+
+    def __init__(self, information: Information, *, precise: bool = False) -> None:
+        T, J, N = information.turned.shape
+        self._type = np.dtype(np.float64 if precise else np.float32)
+        root_a, root_b = (np.sqrt(_inverse(m)) for m in (information.exporter_mass, information.importer_mass))
+        self._mu = np.empty((T, N, J), self._type)
+        self._inverse = np.empty((T, J, J), self._type)
+        for t in range(T):
+            self._mu[t] = information.mu[t] * root_a[t][:, None] * root_b[t]
+            self._inverse[t] = _inverted(self._mu[t], np.sqrt(information.importer_mass[t]))
+        self._root_a, self._root_b = root_a[:, :, None], root_b[:, :, None]
+
+    def solve(self, r: Pairing) -> Pairing:
+        """Apply the inverse to the columns of ``r``."""
+        a, b = r.a * self._root_a, r.b * self._root_b
+        scale = np.maximum(np.abs(a).max((0, 1)), np.abs(b).max((0, 1)))
+        scale[scale == 0] = 1.0
+        a, b = (a / scale).astype(self._type), (b / scale).astype(self._type)
+        b = np.matmul(self._inverse, b - np.matmul(self._mu.transpose(0, 2, 1), a))
+        a -= np.matmul(self._mu, b)
+        return Pairing(a * (self._root_a * scale), b * (self._root_b * scale))
+
+
+def _inverted(mu: Array, level: Array) -> Array:
+    """Invert the Schur complement of one period, whose null vector is ``level``, (J,), all but that vector.
+
+    ``mu`` (N, J) is scaled to unit sums of squares on both sides. Off the diagonal the complement is minus the trade that
+    importers share through exporters; its diagonal is what makes the rows add up to zero, and is taken from them: the
+    difference of two numbers near one would lose its digits when domestic flows dominate.
+    """
+    gemm, potrf, potrs = _ROUTINES[mu.dtype.char]
+    level = level.astype(mu.dtype)
+    shared = gemm(1.0, mu.T, mu.T, trans_b=True)
+    np.einsum("ii->i", shared)[:] = 0.0
+    left = np.divide(shared @ level, level, out=np.zeros_like(level), where=level > 0)
+    root = np.sqrt(_inverse(left))
+    null = level * np.sqrt(left)
+    null /= max(float(np.linalg.norm(null)), 1e-30)
+    shared *= -root
+    shared *= root[:, None]
+    shared += null[:, None] * null
+    np.einsum("ii->i", shared)[:] += 1 + RIDGE
+    factor, fault = potrf(shared.T, lower=1, clean=1, overwrite_a=1)
+    if fault:
+        raise NotConverged(
+            "a period of the panel cannot be solved by itself",
+            found=f"pivot {fault} is not positive",
+            fix="Means of very different size; the general solver treats such data.",
+        )
+    inverse, _ = potrs(factor, np.asfortranarray(np.diag(root)), lower=1, overwrite_b=1)
+    inverse *= root[:, None]
+    return np.asarray((inverse + inverse.T) / 2)
+
+
+def conjugate_gradients(
+    information: Information, first: PerPeriod, right: Pairing, start: Pairing, tol: Array, lengths: Array
+) -> tuple[int, Pairing, Pairing, Mask]:
+    """Solve for several right-hand sides at once.
+
+    Parameters
+    ----------
+    information, first
+        The matrix and its preconditioner.
+    right, start
+        Right-hand sides, and where to begin.
+    tol
+        Relative residual of each column, in the norm of the preconditioner, at which it is left alone, shape (m,).
+    lengths
+        Squared weighted lengths of what the columns were summed from, (m,): a residual no larger than their rounding is left
+        alone.
+
+    Returns
+    -------
+    Iterations, solution, residual, and which columns kept more of the latter than `TOLERABLE`.
+    """
+    moved = information.product(start)
+    x_a, x_b = start.a.copy(), start.b.copy()
+    residual = Pairing(right.a - moved.a, right.b - moved.b)
+    whole = right.dots(first.solve(right))
+    goal = np.maximum(tol**2 * whole, ROUNDING**2 * lengths)
+    z = first.solve(residual)
+    norm = residual.dots(z)
+    reached = norm.copy()
+    live = np.flatnonzero(norm > goal)
+    r, p, rz = residual.columns(live), z.columns(live), norm[live]
+    iterations = 0
+    while len(live) and iterations < MAX_ITERATIONS:
+        iterations += 1
+        q = information.product(p)
+        curvature = p.dots(q)
+        real = curvature > NULL * p.dots(information.diagonal(p))
+        step = np.where(real, rz / np.where(real, curvature, 1.0), 0.0)
+        x_a[:, :, live] += step * p.a
+        x_b[:, :, live] += step * p.b
+        r = Pairing(r.a - step * q.a, r.b - step * q.b)
+        z = first.solve(r)
+        rz, previous = r.dots(z), rz
+        residual.a[:, :, live], residual.b[:, :, live] = r.a, r.b
+        reached[live] = rz
+        going = (rz > goal[live]) & real
+        share = rz / np.where(previous > 0, previous, 1.0)
+        p = Pairing(z.a + share * p.a, z.b + share * p.b)
+        if not going.all():
+            live, r, p, rz = live[going], r.columns(going), p.columns(going), rz[going]
+    poor = reached > np.maximum(TOLERABLE**2 * whole, ROUNDING * TOLERABLE * lengths)
+    return iterations, Pairing(x_a, x_b), residual, np.asarray(poor)
+
+
+def _inverse(mass: Array) -> Array:
+    return np.asarray(np.divide(1, mass, out=np.zeros_like(mass), where=mass > 0))
