@@ -26,6 +26,7 @@ from cyber_trade_econ.hdfe.leastsquares import (
     weighted_lengths,
 )
 from cyber_trade_econ.hdfe.metric import Absorber
+from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.conventions import Cluster, convention
 from cyber_trade_econ.inference.covariance import absorbed_df, sandwich
 
@@ -54,6 +55,7 @@ BINARY = (
 )
 
 
+@one_thread()
 def iv_ppml(
     formula: str,
     data: pd.DataFrame | Panel,

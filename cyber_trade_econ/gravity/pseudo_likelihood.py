@@ -16,6 +16,7 @@ from cyber_trade_econ.fit import Options, _centred, _check, _events, _existing, 
 from cyber_trade_econ.formula import Formula, parse
 from cyber_trade_econ.hdfe import pml
 from cyber_trade_econ.hdfe.leastsquares import names_of
+from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, SmallSample, Vcov, convention
 from cyber_trade_econ.inference.covariance import absorbed_df, sandwich
 from cyber_trade_econ.predictor import FittedIndex
@@ -131,6 +132,7 @@ def _three(design: designs.Design) -> tuple[designs.Design, designs.Design, Arra
     return design, centred, back, before / np.where(after > 0, after, 1.0)
 
 
+@one_thread()
 def estimate(
     sample: Sample,
     beta: Array,

@@ -11,6 +11,7 @@ import pandas as pd
 from cyber_trade_econ.design import column
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError, EmptySample
+from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference import driscoll_kraay, few_clusters, jackknife, spatial
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, SmallSample, Vcov, convention
 from cyber_trade_econ.inference.covariance import Sandwich, absorbed_df, positive, require_clusters, sandwich
@@ -32,6 +33,7 @@ _OURS = (
 )
 
 
+@one_thread()
 def with_vcov(
     estimate: Estimate, data: pd.DataFrame | Panel, vcov: AnyVcov, *, ssc: str | SmallSample | None = None
 ) -> Estimate:

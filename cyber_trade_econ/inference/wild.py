@@ -9,6 +9,7 @@ import numpy as np
 
 from cyber_trade_econ.errors import ConfigError, FewClusters, NotIdentified
 from cyber_trade_econ.hdfe import poisson
+from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.confidence import confidence_set
 from cyber_trade_econ.inference.draws import Plan, statistics
 from cyber_trade_econ.inference.linearised import at, choices, linearised, working
@@ -58,6 +59,7 @@ class WildTest:
     weights: str
 
 
+@one_thread()
 def wild_bootstrap(
     estimate: Estimate,
     data: pd.DataFrame | Panel,
