@@ -68,9 +68,9 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
     parsed = formula if isinstance(formula, Formula) else parse(formula)
     panel = data if isinstance(data, Panel) else None
     frame = data.frame if isinstance(data, Panel) else data
-    vcov = _vcov(options.vcov, panel, model)
+    vcov = chosen_vcov(options.vcov, panel, model)
     rule = convention(options.ssc, model, vcov)
-    _check(options)
+    check_options(options)
     build = partial(
         designs.build,
         parsed,
@@ -84,9 +84,9 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
     if model == "PPML":
         estimable.counts(design.y, parsed.outcome.name)
     given = len(design.y)
-    design = _existing(design, model, options, parsed)
+    design = existing_sample(design, model, options, parsed)
     estimable.rows(design, parsed)
-    centred, back = _centred(design)
+    centred, back = centred_design(design)
     stretch = _stretch(design, centred)
     core = (
         cores.by_poisson(centred, stretch, options.tol)
@@ -133,14 +133,14 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
         df=np.inf if model == "PPML" else min(cov.df, n - k),
         facts=facts,
         sources=panel.sources if panel is not None else {},
-        events=_events(panel, names),
+        events=events_behind(panel, names),
         sample=frame.index[design.rows],
         options=replace(options, vcov=vcov),
         predictor=FittedIndex.of(parsed, design, frame, beta, core.kept, core.effects, options.offset, model == "PPML"),
     )
 
 
-def _centred(design: designs.Design) -> tuple[designs.Design, Array]:
+def centred_design(design: designs.Design) -> tuple[designs.Design, Array]:
     """Centre the regressors where there is a constant; also return the matrix that leads back to the coefficients asked for.
 
     A regressor far from zero is nearly collinear with the constant, which costs digits in the covariance long before it costs
@@ -174,7 +174,8 @@ def _scores(core: cores.Core, w: Array, at_once: int = 1 << 16) -> Array:
     return scores
 
 
-def _vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
+def chosen_vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
+    """Return the covariance asked for, by default the one of the data; refuse what is none."""
     if vcov is None:
         return Cluster((panel.unit,)) if panel is not None else "hetero"
     if not isinstance(vcov, Cluster | Dyadic) and vcov not in ("iid", "hetero"):
@@ -184,7 +185,8 @@ def _vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
     return vcov
 
 
-def _check(options: Options) -> None:
+def check_options(options: Options) -> None:
+    """Refuse options outside their lists."""
     if options.collinear not in ("error", "drop"):
         raise ConfigError("collinear", found=repr(options.collinear), allowed=("error", "drop"))
     if options.separation != "error":
@@ -195,7 +197,7 @@ def _check(options: Options) -> None:
         raise ConfigError("tol", found=options.tol, allowed="a number above 0 and at most 1e-4")
 
 
-def _existing(design: designs.Design, model: Model, options: Options, formula: Formula) -> designs.Design:
+def existing_sample(design: designs.Design, model: Model, options: Options, formula: Formula) -> designs.Design:
     """Drop singletons and separated rows until none is left."""
     checks: Sequence[str] = SEPARATION if options.separation == "error" else options.separation
     while True:
@@ -228,7 +230,7 @@ def _existing(design: designs.Design, model: Model, options: Options, formula: F
     return design
 
 
-def _events(panel: Panel | None, names: pd.Index) -> dict[str, tuple[str, ...]]:
+def events_behind(panel: Panel | None, names: pd.Index) -> dict[str, tuple[str, ...]]:
     """Ids of the events behind each coefficient: those of every exposure column that its term names."""
     if panel is None or not panel.events:
         return {}

@@ -12,7 +12,14 @@ from cyber_trade_econ import design as designs
 from cyber_trade_econ import estimable
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError
-from cyber_trade_econ.fit import Options, _centred, _check, _events, _existing, _vcov
+from cyber_trade_econ.fit import (
+    Options,
+    centred_design,
+    check_options,
+    chosen_vcov,
+    events_behind,
+    existing_sample,
+)
 from cyber_trade_econ.formula import Formula, parse
 from cyber_trade_econ.hdfe import pml
 from cyber_trade_econ.hdfe.leastsquares import names_of
@@ -94,12 +101,12 @@ def looked_up(
     """
     panel = data if isinstance(data, Panel) else None
     frame = data.frame if isinstance(data, Panel) else data
-    vcov = _vcov(options.vcov, panel, "PPML")
+    vcov = chosen_vcov(options.vcov, panel, "PPML")
     if vcov == "iid" and not iid:
         raise ConfigError(
             f"vcov of {model}", found="'iid'", allowed=("'hetero'", "cte.cluster(...)", "cte.dyadic(...)")
         )
-    _check(options)
+    check_options(options)
     full = designs.build(
         formula,
         frame,
@@ -115,7 +122,7 @@ def looked_up(
 
 def existing(sample: Sample) -> Sample:
     """Leave out singletons and the rows for which PPML has no estimate, and require more rows than coefficients."""
-    design = _existing(sample.design, "PPML", sample.options, sample.formula)
+    design = existing_sample(sample.design, "PPML", sample.options, sample.formula)
     estimable.rows(design, sample.formula)
     return on(design, sample)
 
@@ -127,7 +134,7 @@ def on(design: designs.Design, sample: Sample) -> Sample:
 
 
 def _three(design: designs.Design) -> tuple[designs.Design, designs.Design, Array, Array]:
-    centred, back = _centred(design)
+    centred, back = centred_design(design)
     before, after = (np.linalg.norm(d.X, axis=0) for d in (design, centred))
     return design, centred, back, before / np.where(after > 0, after, 1.0)
 
@@ -202,7 +209,7 @@ def estimate(
         nobs=n,
         facts=told,
         sources=sample.panel.sources if sample.panel is not None else {},
-        events=_events(sample.panel, names),
+        events=events_behind(sample.panel, names),
         sample=sample.frame.index[design.rows],
         options=replace(sample.options, vcov=sample.vcov),
         predictor=predictor,
