@@ -18,6 +18,7 @@ def heavy_world(
     zeros: float = 0.43,
     domestic: float = 0.72,
     missing: float = 0.005,
+    absent: float = 0.0,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Draw an annual bilateral panel with domestic flows for speed and exactness, with five policy regressors.
@@ -36,23 +37,26 @@ def heavy_world(
         Mean share of an economy's output that it buys itself.
     missing
         Share of rows that are left out at random, so that the panel has gaps.
+    absent
+        Share of pairs that are in no year and no sector; domestic flows stay.
     seed
         Seed of the random numbers.
 
     Returns
     -------
-    Frame with ``exporter, importer, year, sector`` (categories), ``pair`` (directed pair, int), ``trade`` and the columns
-    `REGRESSORS`. True coefficients are 0.2, 0.12, 0, 0 and 0.5, up to the zeros that are drawn by size.
+    Frame with ``exporter, importer`` (categories), ``year, sector, pair`` (int; a directed pair), ``trade``, ``log_distance``
+    (-1.1 in trade, next to a term of the pair's own) and the columns `REGRESSORS`. True coefficients are 0.2, 0.12, 0, 0
+    and 0.5, up to the zeros that are drawn by size. At the peak twice the memory of the frame is needed.
 
     Raises
     ------
     ConfigError
         If a size is below 3 economies, 3 years or 1 sector, or a share outside 0 to 0.95.
     """
-    if economies < 3 or years < 3 or sectors < 1 or not all(0 <= s <= 0.95 for s in (zeros, domestic, missing)):
+    if economies < 3 or years < 3 or sectors < 1 or not all(0 <= s <= 0.95 for s in (zeros, domestic, missing, absent)):
         raise ConfigError(
             "the size of a heavy world",
-            found=(economies, years, sectors, zeros, domestic, missing),
+            found=(economies, years, sectors, zeros, domestic, missing, absent),
             allowed="3 economies, 3 years, 1 sector or more; shares from 0 to 0.95",
         )
     rng = np.random.default_rng(seed)
@@ -62,31 +66,43 @@ def heavy_world(
     place /= np.linalg.norm(place, axis=1, keepdims=True)
     distance = np.log(0.01 + np.arccos(np.clip(place @ place.T, -1, 1)))[exporter, importer]
     policy = _policy(rng, economies, years, distance, home)
-    clock = np.arange(years)
     size = rng.normal(0, 1.9, economies)[:, None] + np.cumsum(rng.normal(0.03, 0.08, (economies, years)), axis=1)
     parts = [
         _sector(rng, size, (exporter, importer), home, distance, policy, domestic=domestic) for _ in range(sectors)
     ]
-    log_trade = np.stack(parts)
-    seen = log_trade + 3.5 * rng.normal(size=log_trade.shape)
-    seen[:, home] = np.inf
-    trade = np.where(seen > np.quantile(seen, zeros), np.exp(log_trade - np.median(log_trade)), 0.0)
+    trade = _with_zeros(rng, np.stack(parts), home, zeros)
     keep = rng.random(trade.size) >= missing
-    rows = economies * economies * years
-    frame = {
-        "exporter": pd.Categorical(_names(economies)[np.tile(np.repeat(exporter, years), sectors)]),
-        "importer": pd.Categorical(_names(economies)[np.tile(np.repeat(importer, years), sectors)]),
-        "year": np.tile(clock + 2000, economies * economies * sectors),
-        "sector": np.repeat(np.arange(sectors), rows),
-        "pair": np.tile(np.repeat(exporter * economies + importer, years), sectors),
-        "trade": trade.ravel(),
-    }
-    frame |= {name: np.tile(x.ravel(), sectors) for name, x in policy.items()}
-    return pd.DataFrame(frame)[keep].reset_index(drop=True)
+    if absent:
+        keep &= np.tile(np.repeat(home | (rng.random(len(home)) >= absent), years), sectors)
+    by_pair = {"exporter": exporter, "importer": importer, "pair": exporter * economies + importer}
+    by_pair_year = {name: np.repeat(x, years) for name, x in (by_pair | {"log_distance": distance}).items()}
+    by_pair_year |= {"year": np.tile(np.arange(years) + 2000, len(home))} | {n: x.ravel() for n, x in policy.items()}
+    return _stacked(by_pair_year, trade, keep)
 
 
-def _names(economies: int) -> pd.Index:
-    return pd.Index([f"E{n:03d}" for n in range(economies)])
+def _stacked(by_pair_year: dict[str, np.ndarray], trade: np.ndarray, keep: np.ndarray) -> pd.DataFrame:
+    """Repeat the columns for each sector, on the rows kept.
+
+    One column at a time: a frame of all rows and its copy would be the largest memory of a big world.
+    """
+    sectors = len(trade)
+    columns = {name: np.tile(values, sectors)[keep] for name, values in by_pair_year.items()}
+    columns["sector"] = np.repeat(np.arange(sectors), trade[0].size)[keep]
+    columns["trade"] = trade.ravel()[keep]
+    names = pd.Index([f"E{n:03d}" for n in range(int(by_pair_year["exporter"].max()) + 1)])
+    for side in ("exporter", "importer"):
+        columns[side] = pd.Categorical.from_codes(columns[side], names)
+    order = ("exporter", "importer", "year", "sector", "pair", "trade", "log_distance", *REGRESSORS)
+    return pd.DataFrame({name: columns[name] for name in order}, copy=False)
+
+
+def _with_zeros(rng: np.random.Generator, log_trade: np.ndarray, home: np.ndarray, zeros: float) -> np.ndarray:
+    """Trade in units of its median, small international flows more often zero, (sectors, pairs, years)."""
+    seen = rng.normal(size=log_trade.shape)
+    seen *= 3.5
+    seen += log_trade
+    seen[:, home] = np.inf
+    return np.where(seen > np.quantile(seen, zeros), np.exp(log_trade - np.median(log_trade)), 0.0)
 
 
 def _policy(

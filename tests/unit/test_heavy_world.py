@@ -32,6 +32,23 @@ def test_sectors_stack():
     assert world.groupby("sector").size().tolist() == [320, 320, 320]
 
 
+def test_absent_pairs_are_in_no_year_and_no_sector():
+    world = heavy_world(30, 4, sectors=2, missing=0, absent=0.2, seed=1)
+    cells = world.groupby("pair").size()
+    assert set(cells) == {4 * 2}
+    assert {n * 30 + n for n in range(30)} <= set(cells.index)
+    assert len(cells) == pytest.approx(30 + 0.8 * 870, abs=4 * np.sqrt(0.16 * 870))  # four standard deviations
+    assert len(heavy_world(30, 4, sectors=2, missing=0, seed=1)) == 900 * 8  # control
+
+
+def test_distance_belongs_to_the_pair_and_lowers_trade():
+    world = heavy_world(30, 4, zeros=0, seed=1)
+    assert len(world[["pair", "log_distance"]].drop_duplicates()) == 30 * 30
+    abroad = world[world["exporter"].astype(str) != world["importer"].astype(str)]
+    est = cte.ols("log(trade) ~ log_distance | exporter^year + importer^year", abroad, vcov=cte.cluster("pair"))
+    assert abs(est.coef["log_distance"] + 1.1) < 3.5 * est.se["log_distance"]
+
+
 def test_truth_is_found_without_zeros():
     world = heavy_world(50, 12, zeros=0, seed=3)
     spec = f"trade ~ {' + '.join(REGRESSORS)} | exporter^year + importer^year + pair"
@@ -43,6 +60,6 @@ def test_truth_is_found_without_zeros():
 
 def test_sizes_that_are_none_are_refused():
     assert len(heavy_world(3, 3, missing=0)) == 27
-    for wrong in ({"economies": 2}, {"years": 1}, {"sectors": 0}, {"zeros": 1.0}):
+    for wrong in ({"economies": 2}, {"years": 1}, {"sectors": 0}, {"zeros": 1.0}, {"absent": 1.0}):
         with pytest.raises(ConfigError, match="heavy world"):
             heavy_world(**wrong)
