@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from cyber_trade_econ.gravity.expectile import expectile
     from cyber_trade_econ.gravity.gamma_pml import gamma_pml
     from cyber_trade_econ.gravity.gauss_newton import gauss_newton
+    from cyber_trade_econ.gravity.iv_bootstrap import iv_bootstrap
     from cyber_trade_econ.gravity.iv_ppml import iv_ppml
+    from cyber_trade_econ.gravity.jochmans import jochmans
     from cyber_trade_econ.gravity.negbin import negbin
     from cyber_trade_econ.gravity.ols import ols
     from cyber_trade_econ.gravity.park import park
@@ -33,15 +35,18 @@ if TYPE_CHECKING:
     from cyber_trade_econ.gravity.reset import reset
     from cyber_trade_econ.gravity.resistance import resistances
     from cyber_trade_econ.gravity.trade_cost import tariff_equivalent, trade_volume
+    from cyber_trade_econ.inference.bootstrap import bootstrap
     from cyber_trade_econ.inference.conventions import cluster, dyadic, ssc
     from cyber_trade_econ.inference.driscoll_kraay import driscoll_kraay
     from cyber_trade_econ.inference.few_clusters import effective_clusters
     from cyber_trade_econ.inference.jackknife import jackknife
+    from cyber_trade_econ.inference.placebo import placebo
     from cyber_trade_econ.inference.recovariance import with_vcov
     from cyber_trade_econ.inference.spatial import conley
     from cyber_trade_econ.inference.wald import wald
     from cyber_trade_econ.inference.wild import wild_bootstrap
     from cyber_trade_econ.lake import load
+    from cyber_trade_econ.many import fits
     from cyber_trade_econ.panels import sample
     from cyber_trade_econ.records.estimate import Estimate
     from cyber_trade_econ.records.panel import Panel
@@ -63,7 +68,9 @@ _ROOMS = {
     "gravity.expectile": ("expectile",),
     "gravity.gamma_pml": ("gamma_pml",),
     "gravity.gauss_newton": ("gauss_newton",),
+    "gravity.iv_bootstrap": ("iv_bootstrap",),
     "gravity.iv_ppml": ("iv_ppml",),
+    "gravity.jochmans": ("jochmans",),
     "gravity.negbin": ("negbin",),
     "gravity.ols": ("ols",),
     "gravity.park": ("park",),
@@ -71,15 +78,18 @@ _ROOMS = {
     "gravity.reset": ("reset",),
     "gravity.resistance": ("resistances",),
     "gravity.trade_cost": ("tariff_equivalent", "trade_volume"),
+    "inference.bootstrap": ("bootstrap",),
     "inference.conventions": ("cluster", "dyadic", "ssc"),
     "inference.driscoll_kraay": ("driscoll_kraay",),
     "inference.few_clusters": ("effective_clusters",),
     "inference.jackknife": ("jackknife",),
+    "inference.placebo": ("placebo",),
     "inference.recovariance": ("with_vcov",),
     "inference.spatial": ("conley",),
     "inference.wald": ("wald",),
     "inference.wild": ("wild_bootstrap",),
     "lake": ("load",),
+    "many": ("fits",),
     "panels": ("sample",),
     "records.estimate": ("Estimate",),
     "records.panel": ("Panel",),
@@ -97,6 +107,7 @@ __all__ = [
     "agreement",
     "average_effect",
     "bias_correction",
+    "bootstrap",
     "border_years",
     "cluster",
     "codebook",
@@ -111,20 +122,24 @@ __all__ = [
     "expectile",
     "expose",
     "figure",
+    "fits",
     "gamma_pml",
     "gauss_newton",
     "ict_goods",
     "identification",
     "incidents",
     "interval",
+    "iv_bootstrap",
     "iv_ppml",
     "jackknife",
+    "jochmans",
     "load",
     "negbin",
     "ols",
     "overlap",
     "panel",
     "park",
+    "placebo",
     "ppml",
     "pull",
     "recode",

@@ -9,7 +9,8 @@ import numpy as np
 
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import NotConverged
-from cyber_trade_econ.hdfe import blocks, linear, poisson, threeway
+from cyber_trade_econ.hdfe import blocks, compilation, gravity_linear, linear, poisson, threeway, twoway
+from cyber_trade_econ.hdfe.factor import Factor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,49 +35,65 @@ class Core:
 
 def by_poisson(design: designs.Design, stretch: Array, tol: float) -> Core:
     """Fit a Poisson model."""
-    result, path = _poisson(design, stretch, tol)
-    exposure = np.exp(design.offset)
-    null_mean = exposure * (np.sum(design.w * design.y) / np.sum(design.w * exposure))
-    null = poisson.log_likelihood(design.y, null_mean, design.w)
+    result, taken = _poisson(design, stretch, tol)
+    null = _without_regressors(design, result)
     facts = {
-        "pseudo_r2": 1 - result.log_likelihood / null,
+        "pseudo_r2": 1 - result.log_likelihood / null if null else float("nan"),
         "log_likelihood": result.log_likelihood,
         "deviance": result.deviance,
         "iterations": result.iterations,
         "converged": True,
         "tolerance": tol,
         "largest_relative_score": result.score,
-        "path": path,
+        **taken,
     }
     return Core(result.beta, result.kept, result.root, result.within, design.y - result.mu, result.effects, 1.0, facts)
 
 
-def _poisson(design: designs.Design, stretch: Array, tol: float) -> tuple[poisson.PoissonFit, str]:
+def _without_regressors(design: designs.Design, result: poisson.PoissonFit) -> float:
+    """Return the log likelihood of a constant: what it does not share with the fit's, which is costly, stays as it is."""
+    offset = design.offset - design.offset.max()  # a constant in it changes nothing
+    outcome, total = design.w * design.y, float(np.sum(design.w * np.exp(offset)))
+    level = float(outcome.sum()) / total
+    fitted = outcome @ np.log(np.maximum(result.mu, 1e-300)) - design.w @ result.mu
+    constant = outcome @ offset + outcome.sum() * np.log(level) - level * total
+    return result.log_likelihood + float(constant - fitted)
+
+
+def _poisson(design: designs.Design, stretch: Array, tol: float) -> tuple[poisson.PoissonFit, dict[str, str]]:
     """Take the path of gravity panels where the effects have their structure, and the general one where they do not.
+
+    Also returned is what the facts say of it: the path, and the kernels of the one that has several.
 
     The general path also decides where the other one does not get to its tolerance, so that no sample is refused for the
     sake of speed.
     """
-    factors = list(design.factors.values())
-    layout = blocks.detect(factors)
+    effects = list(design.factors.values())
+    factors = [f for f in effects if isinstance(f, Factor)]
+    layout = blocks.find(factors) if len(factors) == len(effects) else None
     if layout is not None and all((f.sums(design.w * design.y) > 0).all() for f in factors):
+        data = design.y, design.X, design.w, design.offset
         try:
-            result = threeway.fit(design.y, design.X, design.w, design.offset, blocks=layout, stretch=stretch, tol=tol)
+            if isinstance(layout, blocks.Sheets):
+                return twoway.fit(*data, factors=factors, sheets=layout, stretch=stretch, tol=tol), {"path": "gravity"}
+            loops = compilation.chosen(layout.sizes[0], design.X.shape[1] + 1)
+            about = {"path": "gravity", "kernels": loops.name}
+            return threeway.fit(*data, blocks=layout, stretch=stretch, tol=tol, kernels=loops), about
         except NotConverged:
             pass
-        else:
-            return result, "gravity"
-    return poisson.fit(design.y, design.X, factors, design.w, design.offset, stretch=stretch, tol=tol), "general"
+    result = poisson.fit(design.y, design.X, effects, design.w, design.offset, stretch=stretch, tol=tol)
+    return result, {"path": "general"}
 
 
 def by_least_squares(design: designs.Design, stretch: Array, *, intercept: bool) -> Core:
     """Fit a linear model; the offset is taken off the outcome."""
     target = design.y - design.offset
-    result = linear.fit(target, design.X, list(design.factors.values()), design.w, stretch)
-    ssr = float(np.sum(design.w * result.residual**2))
-    centre = np.average(target, weights=design.w) if intercept or design.factors else 0.0
-    total = float(np.sum(design.w * (target - centre) ** 2))
-    facts: dict[str, Any] = {"r2": 1 - ssr / total if total > 0 else float("nan"), "ssr": ssr, "converged": True}
+    result, path = _linear(design, target, stretch)
+    ssr = float((design.w * result.residual) @ result.residual)
+    around = target - (design.w @ target / design.w.sum() if intercept or design.factors else 0.0)
+    total = float((design.w * around) @ around)
+    r2 = 1 - ssr / total if total > 0 else float("nan")
+    facts: dict[str, Any] = {"r2": r2, "ssr": ssr, "converged": True, "path": path}
     if design.factors:
         facts["within_r2"] = 1 - ssr / result.within_total if result.within_total > 0 else float("nan")
     return Core(
@@ -89,6 +106,19 @@ def by_least_squares(design: designs.Design, stretch: Array, *, intercept: bool)
         ssr / len(design.y),
         facts,
     )
+
+
+def _linear(design: designs.Design, target: Array, stretch: Array) -> tuple[linear.LinearFit, str]:
+    """Take the path of gravity panels where the effects have their structure, and the general one where they do not."""
+    effects = list(design.factors.values())
+    factors = [f for f in effects if isinstance(f, Factor)]
+    layout = blocks.find(factors) if len(factors) == len(effects) else None
+    if layout is not None:
+        try:
+            return gravity_linear.fit(target, design.X, factors, design.w, layout=layout, stretch=stretch), "gravity"
+        except NotConverged:
+            pass
+    return linear.fit(target, design.X, effects, design.w, stretch), "general"
 
 
 def goodness(design: designs.Design, core: Core, k: int) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,13 @@ import pandas as pd
 
 from cyber_trade_econ.encoding import Encoding, Kept, columns_of, encode
 from cyber_trade_econ.errors import BadOutcome, BadRegressor, EmptySample, FormulaError
-from cyber_trade_econ.formula import Atom, Formula, effect_name
-from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, chosen
+from cyber_trade_econ.hdfe.factor import Array, Codes, Effect, Factor, Mask, chosen, levels_of
+from cyber_trade_econ.memory import room_for_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from cyber_trade_econ.formula import Atom, Formula
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Design:
     w: Array
     offset: Array
     names: tuple[str, ...]
-    factors: Mapping[str, Factor]
+    factors: Mapping[str, Effect]
     groups: Mapping[str, Factor]
     rows: np.ndarray[Any, np.dtype[np.int64]]
     given: int
@@ -55,8 +58,16 @@ class Design:
     encoding: Encoding
     dyad: tuple[str, ...] = ()
 
-    def keep(self, mask: Mask, reasons: Mapping[str, int]) -> Design:
-        """Return the design on the rows where ``mask`` is true; ``reasons`` says how many of the others left for what."""
+    def renumbered(self, mask: Mask) -> dict[int, Effect]:
+        """Return effects and clusters on the rows where ``mask`` is true, numbered anew, by the `id` of the old ones."""
+        rows = np.flatnonzero(mask)
+        return {id(f): chosen(f, rows) for f in (*self.factors.values(), *self.groups.values())}
+
+    def keep(self, mask: Mask, reasons: Mapping[str, int], anew: Mapping[int, Effect] | None = None) -> Design:
+        """Return the design on the rows where ``mask`` is true; ``reasons`` says how many of the others left for what.
+
+        ``anew`` is what `renumbered` returns, where it is known already.
+        """
         if mask.all():
             return self
         rows = np.flatnonzero(mask)
@@ -64,7 +75,7 @@ class Design:
         for j in range(X.shape[1]):
             np.take(self.X[:, j], rows, out=X[:, j], mode="clip")  # "clip" writes without a buffer between
         # The two sides of a dyad share their numbers; everywhere else levels are numbered anew.
-        anew = {id(f): chosen(f, rows) for f in (*self.factors.values(), *self.groups.values())}
+        anew = self.renumbered(mask) if anew is None else anew
         dropped = dict(self.dropped)
         for reason, count in reasons.items():
             if count:
@@ -76,7 +87,10 @@ class Design:
             self.offset[rows],
             self.names,
             {name: anew[id(f)] for name, f in self.factors.items()},
-            {n: Factor(f.codes[rows], f.levels) if n in self.dyad else anew[id(f)] for n, f in self.groups.items()},
+            {
+                n: Factor(f.codes[rows], f.levels) if n in self.dyad else levels_of(anew[id(f)])
+                for n, f in self.groups.items()
+            },
             self.rows[rows],
             self.given,
             dropped,
@@ -87,6 +101,8 @@ class Design:
 
 def column(frame: pd.DataFrame, name: str, role: str) -> pd.Series:
     """Return a column, or explain which one is missing."""
+    if not isinstance(name, str):
+        raise FormulaError(f"{role} must be named by text", found=type(name).__name__, fix="Pass the name of a column.")
     if name not in frame.columns:
         near = get_close_matches(name, map(str, frame.columns), n=3)
         raise FormulaError(
@@ -105,7 +121,12 @@ def numeric(frame: pd.DataFrame, name: str, role: str) -> Array:
     series = column(frame, name, role)
     if pd.api.types.is_bool_dtype(series.dtype) and role != "the outcome":
         return series.to_numpy(dtype=float, na_value=np.nan)
-    if not pd.api.types.is_numeric_dtype(series.dtype) or pd.api.types.is_bool_dtype(series.dtype):
+    kind = series.dtype
+    if (
+        not pd.api.types.is_numeric_dtype(kind)
+        or pd.api.types.is_bool_dtype(kind)
+        or pd.api.types.is_complex_dtype(kind)
+    ):
         error = BadOutcome if role == "the outcome" else BadRegressor
         raise error(
             f"{role} {name!r} must be numeric",
@@ -123,6 +144,16 @@ def numeric(frame: pd.DataFrame, name: str, role: str) -> Array:
             fix="Find where they come from (a division by zero, a logarithm of zero) and decide what these rows are.",
         )
     return values
+
+
+def check_frame(frame: object) -> None:
+    """Refuse what is not a data frame whose columns have a name each."""
+    if not isinstance(frame, pd.DataFrame):
+        raise FormulaError("data must be a pandas DataFrame or a Panel", found=type(frame).__name__)
+    if frame.columns.has_duplicates:
+        raise FormulaError(
+            "two columns of the data share a name", found=list(frame.columns[frame.columns.duplicated()])
+        )
 
 
 class _Sample:
@@ -149,6 +180,7 @@ def build(
     dyad: tuple[str, str] | None = None,
     weights: str | None = None,
     offset: str | None = None,
+    numbered: Callable[[pd.DataFrame, Codes], Kept] = Kept,
 ) -> Design:
     """Look the formula's names up in ``frame`` and encode them.
 
@@ -162,18 +194,17 @@ def build(
         Two columns whose values are numbered alike.
     weights, offset
         Columns.
+    numbered
+        Numbers the rows kept; several designs of one frame can share it.
 
     Raises
     ------
     FormulaError, BadOutcome, BadRegressor, EmptySample
         For an unknown column, a bad outcome, a regressor that is not numeric or not finite, and when no row is left.
+    NotEnoughMemory
+        When the fit of so many rows and regressors cannot fit into memory; nothing of its size has been allocated then.
     """
-    if not isinstance(frame, pd.DataFrame):
-        raise FormulaError("data must be a pandas DataFrame or a Panel", found=type(frame).__name__)
-    if frame.columns.has_duplicates:
-        raise FormulaError(
-            "two columns of the data share a name", found=list(frame.columns[frame.columns.duplicated()])
-        )
+    check_frame(frame)
     sample = _Sample(len(frame))
     y = _outcome(formula.outcome, frame, sample)
     atoms = {a: _atom(a, frame, sample) for a in dict.fromkeys(a for t in formula.terms for a in t)}
@@ -184,6 +215,9 @@ def build(
     keys = {c for e in formula.effects for c in e}
     for name in sorted(keys):
         sample.drop(column(frame, name, "the fixed effect").isna().to_numpy(), f"missing: {name}")
+    variables = {name: numeric(frame, name, "the variable of a slope") for _, name in formula.slopes}
+    for name, values in variables.items():
+        sample.drop(np.isnan(values), f"missing: {name}")
     by = {name: tuple(name.split("^")) for name in clusters}
     _no_missing_clusters(frame, [c for parts in by.values() for c in parts] + list(dyad or ()), sample)
     rows = np.flatnonzero(sample.keep)
@@ -193,10 +227,12 @@ def build(
             found=f"{len(frame)} row(s) given; left out: {sample.dropped or 'none'}",
             fix="Check the filters and the columns with missing values.",
         )
-    kept = Kept(frame, rows)
+    kept = numbered(frame, rows)
     categories = kept.frame({a.name for a in atoms if a.kind == "i"})
     encoding = encode(formula, categories)
     constant = formula.intercept and not formula.effects
+    factors = kept.effects(formula, variables)
+    room_for_fit(len(rows), constant + _width(formula, encoding), [f.levels for f in factors.values()])
     X, names = columns_of(
         formula.terms, {a: kept.values(v) for a, v in atoms.items()}, categories, encoding, constant=constant
     )
@@ -206,7 +242,7 @@ def build(
         np.ones(len(rows)) if w is None else kept.values(w),
         np.zeros(len(rows)) if off is None else kept.values(off),
         names,
-        {effect_name(e): kept.factor(e) for e in formula.effects},
+        factors,
         {name: kept.factor(parts) for name, parts in by.items()} | (kept.sides(dyad) if dyad else {}),
         rows,
         len(frame),
@@ -214,6 +250,11 @@ def build(
         encoding,
         dyad or (),
     )
+
+
+def _width(formula: Formula, encoding: Encoding) -> int:
+    """Count the columns of the terms: one per combination of the categories that are shown."""
+    return sum(math.prod(len(encoding.shown[t, a]) for a in t if a.kind == "i") for t in formula.terms)
 
 
 def _outcome(outcome: Atom, frame: pd.DataFrame, sample: _Sample) -> Array:

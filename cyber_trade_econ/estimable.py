@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cyber_trade_econ.errors import BadOutcome, Collinear, EmptySample
+from cyber_trade_econ.errors import BadOutcome, BadRegressor, Collinear, EmptySample
 from cyber_trade_econ.hdfe.absorb import Layout
 from cyber_trade_econ.hdfe.factor import Array, Factor, is_nested
 from cyber_trade_econ.hdfe.leastsquares import COLLINEAR, independent, names_of, weighted_lengths
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from cyber_trade_econ.formula import Formula
 
 
-def counts(y: Array, name: str) -> None:
-    """Refuse a Poisson outcome that is negative somewhere or zero everywhere."""
+_LARGEST = 1e75  # variances hold squares of an outcome over a regressor: beyond it they leave the range of doubles
+_NOTHING = "There is nothing to explain; check the filter and the join that brought the outcome in."
+_WIDEST = 700.0  # exponentials of two numbers further apart are not both normal doubles
+
+
+def counts(y: Array, name: str, offset: Array | None = None) -> None:
+    """Refuse a Poisson outcome that is negative somewhere or zero everywhere, and an offset whose exponential overflows."""
     if (y < 0).any():
         raise BadOutcome(
             f"the outcome {name!r} of a Poisson model is negative",
@@ -30,18 +35,48 @@ def counts(y: Array, name: str) -> None:
         raise BadOutcome(
             f"the outcome {name!r} is zero in every row of the sample",
             found=f"{len(y)} rows",
-            fix="There is nothing to explain; check the filter and the join that brought the outcome in.",
+            fix=_NOTHING,
+        )
+    if offset is not None and np.ptp(offset) > _WIDEST:
+        raise BadRegressor(
+            "the offset spans more than an exponential can",
+            found=f"values from {offset.min():g} to {offset.max():g}",
+            allowed=f"a span of {_WIDEST:g}",
+            fix="An offset is added to the index, on the scale of logarithms: take the logarithm of an exposure first.",
         )
 
 
 def rows(design: designs.Design, formula: Formula) -> None:
-    """Refuse a sample with no more rows than coefficients."""
+    """Refuse a sample with no more rows than coefficients, and numbers no variance can be computed from."""
     if len(design.y) <= design.X.shape[1]:
         raise EmptySample(
             f"too few rows to estimate {formula}",
             found=f"{len(design.y)} row(s), {design.X.shape[1]} coefficient(s); left out: {dict(design.dropped) or 'none'}",
             fix="Use more data or fewer terms.",
         )
+    if not design.y.any():
+        raise BadOutcome(
+            f"the outcome {formula.outcome} is zero in every row of the sample",
+            found=f"{len(design.y)} rows",
+            fix=_NOTHING,
+        )
+    _range(design.y, f"the outcome {formula.outcome}", BadOutcome)
+    for name, column in zip(design.names, design.X.T, strict=True):
+        _range(column, f"the regressor {name}", BadRegressor)
+
+
+def _range(values: Array, what: str, error: type[BadOutcome | BadRegressor]) -> None:
+    """Refuse a column whose largest number is too large or too small to be squared, divided and squared again."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        length = float(np.sqrt(np.dot(values, values)))  # one pass; infinite, zero or not a number where squares are
+    if 1 / _LARGEST < length < _LARGEST or not values.any():
+        return
+    raise error(
+        f"{what} has a magnitude that double precision cannot work with",
+        found=f"a largest absolute value of {np.abs(values).max():g}",
+        allowed=f"{1 / _LARGEST:.0e} to {_LARGEST:.0e}",
+        fix="Measure it in another unit, and look for products that overflow.",
+    )
 
 
 def degrees_of_freedom(n: int, k: int, formula: Formula) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +12,7 @@ import pandas as pd
 
 from cyber_trade_econ import cores, estimable
 from cyber_trade_econ import design as designs
-from cyber_trade_econ.encoding import INTERCEPT
+from cyber_trade_econ.encoding import INTERCEPT, Kept
 from cyber_trade_econ.errors import ConfigError, EmptySample, FormulaError, SeparationError
 from cyber_trade_econ.formula import Atom, Formula, effect_name, parse
 from cyber_trade_econ.hdfe.leastsquares import names_of
@@ -19,17 +20,17 @@ from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.hdfe.prune import prune
 from cyber_trade_econ.hdfe.separation import separated
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, SmallSample, Vcov, convention
-from cyber_trade_econ.inference.covariance import absorbed_df, sandwich
 from cyber_trade_econ.predictor import FittedIndex
 from cyber_trade_econ.records.estimate import Estimate
 from cyber_trade_econ.records.panel import Panel
+from cyber_trade_econ.solved import Model, Solved, covariance, facts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cyber_trade_econ.hdfe.factor import Array
+    from cyber_trade_econ.numbered import Numbered
 
-Model = Literal["OLS", "PPML"]
 SEPARATION = ("fe", "simplex", "relu")
 
 
@@ -61,30 +62,49 @@ class Options:
     separation: Sequence[str] | Literal["error"] = SEPARATION
     tol: float = 1e-8
 
+    def poisson(self, design: designs.Design) -> cores.Core:
+        """Fit a Poisson model to a design that exists, by the path that suits it; what inference fits again it fits here."""
+        return cores.by_poisson(design, np.ones(design.X.shape[1]), self.tol)
+
+    def least_squares(self, design: designs.Design) -> cores.Core:
+        """Fit a linear model to a design, its regressors net of effects included, by the path that suits it."""
+        return cores.by_least_squares(design, np.ones(design.X.shape[1]), intercept=INTERCEPT in design.names)
+
 
 @one_thread()
-def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, options: Options) -> Estimate:
-    """Estimate a model; see `cyber_trade_econ.ppml` and `cyber_trade_econ.ols` for the arguments."""
-    parsed = formula if isinstance(formula, Formula) else parse(formula)
+def fit(
+    model: Model,
+    formula: str | Formula,
+    data: pd.DataFrame | Panel,
+    options: Options,
+    *,
+    numbered: Numbered | None = None,
+) -> Estimate:
+    """Estimate a model; see `cyber_trade_econ.ppml` and `cyber_trade_econ.ols` for the arguments.
+
+    ``numbered`` holds the same rows with categories made once; several fits can share it.
+    """
+    parsed = formula if isinstance(formula, Formula) else parse(formula, slopes=True)
     panel = data if isinstance(data, Panel) else None
     frame = data.frame if isinstance(data, Panel) else data
     vcov = chosen_vcov(options.vcov, panel, model)
-    rule = convention(options.ssc, model, vcov)
+    convention(options.ssc, model, vcov)  # refuses an unknown one before any work
     check_options(options)
     build = partial(
         designs.build,
         parsed,
-        frame,
+        frame if numbered is None else numbered.frame,
         clusters=vcov.by if isinstance(vcov, Cluster) else (),
         dyad=(vcov.exporter, vcov.importer) if isinstance(vcov, Dyadic) else None,
         weights=options.weights,
         offset=options.offset,
+        numbered=numbered or Kept,
     )
     design = build()
     if model == "PPML":
-        estimable.counts(design.y, parsed.outcome.name)
+        estimable.counts(design.y, parsed.outcome.name, design.offset)
     given = len(design.y)
-    design = existing_sample(design, model, options, parsed)
+    design = existing_sample(design, model, options, parsed, numbered)
     estimable.rows(design, parsed)
     centred, back = centred_design(design)
     stretch = _stretch(design, centred)
@@ -93,37 +113,15 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
         if model == "PPML"
         else cores.by_least_squares(centred, stretch, intercept=parsed.intercept)
     )
-    back = back[np.ix_(core.kept, core.kept)]
-    beta = back @ core.beta
-    collinear = names_of(~core.kept, design.names)
-    if collinear and options.collinear == "error":
+    if not core.kept.all() and options.collinear == "error":
         # The rows that were left out are needed again only here; keeping them would double the memory of every fit.
+        collinear = names_of(~core.kept, design.names)
         estimable.refuse_collinear(collinear, build(), separated=len(design.y) < given)
+    solved = Solved(model, parsed, design, core, back[np.ix_(core.kept, core.kept)])
+    cov, k = covariance(solved, vcov, options.ssc)
     names = pd.Index(names_of(core.kept, design.names), name="term")
-    factors = list(design.factors.values())
-    groups = list(design.groups.values()) if isinstance(vcov, Cluster) else []
-    constant = INTERCEPT in design.names
-    k = len(core.beta) + absorbed_df(factors, groups, rule, constant=constant)
-    if model == "OLS" or rule.k_adj:
-        estimable.degrees_of_freedom(len(design.y), k, parsed)
+    beta = solved.back @ core.beta
     n = len(design.y)
-    sigma2 = core.sigma2 * ((n - 1 if model == "PPML" else n) / (n - k) if rule.k_adj else 1.0)
-    scores = _scores(core, design.w)
-    cov = sandwich(back @ core.root, scores, vcov, design.groups, rule, k, sigma2=sigma2)
-    facts = {
-        "outcome": str(parsed.outcome),
-        "rows_given": design.given,
-        "rows_used": n,
-        "dropped": dict(design.dropped),
-        "effects": {name: f.levels for name, f in design.factors.items()},
-        **cov.notes,
-        **core.facts,
-        "k": k,
-    }
-    if collinear:
-        facts["collinear"] = collinear
-    if model == "OLS":
-        facts |= cores.goodness(design, core, k)
     return Estimate(
         model=model,
         formula=str(parsed),
@@ -131,7 +129,7 @@ def fit(model: Model, formula: str | Formula, data: pd.DataFrame | Panel, option
         vcov=pd.DataFrame(cov.matrix, index=names, columns=names),
         nobs=n,
         df=np.inf if model == "PPML" else min(cov.df, n - k),
-        facts=facts,
+        facts=facts(solved, cov, k),
         sources=panel.sources if panel is not None else {},
         events=events_behind(panel, names),
         sample=frame.index[design.rows],
@@ -163,17 +161,6 @@ def _stretch(design: designs.Design, centred: designs.Design) -> Array:
     return np.asarray(before / np.where(after > 0, after, 1.0))
 
 
-def _scores(core: cores.Core, w: Array, at_once: int = 1 << 16) -> Array:
-    """Return the score of each row times the root of the inverse information, (n, k), in the place of ``core.within``.
-
-    The net regressors are needed no longer, and a second array of their size would often be the largest of a fit.
-    """
-    scores, weight = core.within, w * core.residual
-    for rows in (slice(at, at + at_once) for at in range(0, len(scores), at_once)):
-        scores[rows] = (scores[rows] @ core.root) * weight[rows, None]
-    return scores
-
-
 def chosen_vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
     """Return the covariance asked for, by default the one of the data; refuse what is none."""
     if vcov is None:
@@ -190,35 +177,44 @@ def check_options(options: Options) -> None:
     if options.collinear not in ("error", "drop"):
         raise ConfigError("collinear", found=repr(options.collinear), allowed=("error", "drop"))
     if options.separation != "error":
-        unknown = set(options.separation) - set(SEPARATION)
-        if unknown or isinstance(options.separation, str):
+        checks = options.separation
+        if isinstance(checks, str) or not isinstance(checks, Collection) or not set(SEPARATION).issuperset(checks):
             raise ConfigError("separation", found=options.separation, allowed=(SEPARATION, "'error'"))
-    if not 0 < options.tol <= 1e-4:
+    if not isinstance(options.tol, float) or not 0 < options.tol <= 1e-4:
         raise ConfigError("tol", found=options.tol, allowed="a number above 0 and at most 1e-4")
 
 
-def existing_sample(design: designs.Design, model: Model, options: Options, formula: Formula) -> designs.Design:
-    """Drop singletons and separated rows until none is left."""
+def existing_sample(
+    design: designs.Design, model: Model, options: Options, formula: Formula, numbered: Numbered | None = None
+) -> designs.Design:
+    """Drop singletons and separated rows until none is left; ``numbered`` remembers what fits before have found."""
     checks: Sequence[str] = SEPARATION if options.separation == "error" else options.separation
     while True:
         factors = list(design.factors.values())
         y = design.y if model == "PPML" and "fe" in checks else None
-        pruned = prune(factors, y)
+        shared = numbered.found(design, y) if numbered is not None and factors else None
+        pruned = prune(factors, y) if shared is None else shared.pruned
         if factors:
-            design = design.keep(
-                pruned.keep, {"singleton": pruned.singletons, "zero in every row of an effect": pruned.zero_levels}
-            )
+            reasons = {
+                "singleton": pruned.singletons,
+                "zero in every row of an effect": pruned.zero_levels,
+                "separated by a slope": pruned.slopes,
+            }
+            design = design.keep(pruned.keep, reasons, None if shared is None else shared.anew)
         if not len(design.y):
             raise EmptySample(
                 f"no row is left to estimate {formula}",
                 found=f"{design.given} row(s) given; left out: {dict(design.dropped)}",
                 fix="Use fewer or coarser fixed effects.",
             )
-        if model == "OLS" or not {"simplex", "relu"} & set(checks):
+        if model == "OLS" or not {"simplex", "relu"} & set(checks) or (shared is not None and shared.clears(design)):
             break
         bad = separated(design.y, design.X, list(design.factors.values()))
         if not bad.any():
+            if shared is not None:
+                shared.cleared.append(frozenset(design.names))
             break
+        numbered = None  # the sample is this model's own from here on
         design = design.keep(~bad, {"separated by regressors": int(bad.sum())})
     lost = {r: c for r, c in design.dropped.items() if r.startswith(("zero in", "separated"))}
     if lost and options.separation == "error":
@@ -247,7 +243,7 @@ def refit(estimate: Estimate, data: pd.DataFrame | Panel, extra: str) -> Estimat
     """Estimate the model of ``estimate`` again, with its options and one more column of ``data``."""
     if not isinstance(estimate.options, Options) or estimate.model not in ("PPML", "OLS"):
         raise ConfigError("a second fit", found=f"an estimate of {estimate.model}", allowed=("PPML", "OLS"))
-    parsed = parse(estimate.formula)
+    parsed = parse(estimate.formula, slopes=True)
     if extra in parsed.columns:
         raise FormulaError(f"the column {extra!r} is already part of {estimate.formula}")
     model: Model = "PPML" if estimate.model == "PPML" else "OLS"

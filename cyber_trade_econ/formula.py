@@ -1,4 +1,4 @@
-"""A strict grammar for regression formulas: ``y ~ x1 + log(x2) + i(x3, ref=0) + a:b | fe1^fe2 + fe3``.
+"""A strict grammar for regression formulas: ``y ~ x1 + log(x2) + i(x3, ref=0) + a:b | fe1^fe2 + fe3[x]``.
 
 A formula is read, never evaluated: names are looked up as columns, ``log`` and ``i`` are the only functions, and every other
 part is refused by name. Nothing in a formula can run code.
@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from cyber_trade_econ.errors import FormulaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_LENGTH = 10_000
+MAX_LENGTH, _SHOWN = 10_000, 120
 _TOKEN = re.compile(
     r"\s*(?:(?P<name>[^\W\d]\w*(?:\.\w+)*)|(?P<number>\d+(?:\.\d+)?)|'(?P<text>[^'\\]*)'|\"(?P<text2>[^\"\\]*)\""
     r"|(?P<op>[~|+\-:*^()\[\],=]))"
 )
-_GRAMMAR = "y ~ x + log(x) + i(x, ref=0) + a:b + a*b | fe1^fe2 + fe3"
+_GRAMMAR = "y ~ x + log(x) + i(x, ref=0) + a:b + a*b | fe1^fe2 + fe3[x]"
 
 Level = str | int | float
 
@@ -43,6 +43,7 @@ class Atom:
 
 
 Term = tuple[Atom, ...]
+Trend = tuple[tuple[str, ...], str]
 
 
 @dataclass(frozen=True)
@@ -59,25 +60,29 @@ class Formula:
         Whether a constant is asked for. With fixed effects the constant is part of them.
     effects
         Fixed effects; each is a tuple of columns whose combinations are the levels.
+    slopes
+        Varying slopes: a fixed effect, which is also among ``effects``, and the column whose coefficient varies with it.
     """
 
     outcome: Atom
     terms: tuple[Term, ...]
     intercept: bool
     effects: tuple[tuple[str, ...], ...]
+    slopes: tuple[Trend, ...] = ()
 
     def __str__(self) -> str:
         right = [":".join(map(str, t)) for t in self.terms]
         if not self.intercept:
             right.insert(0, "0")
         text = f"{self.outcome} ~ {' + '.join(right) or '1'}"
-        return f"{text} | {' + '.join(effect_name(e) for e in self.effects)}" if self.effects else text
+        along = {slope[0]: slope_name(slope) for slope in self.slopes}
+        return f"{text} | {' + '.join(along.get(e, effect_name(e)) for e in self.effects)}" if self.effects else text
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column the formula names, once, in the order of first use."""
         used = [self.outcome.name, *(a.name for t in self.terms for a in t), *(c for e in self.effects for c in e)]
-        return tuple(dict.fromkeys(used))
+        return tuple(dict.fromkeys([*used, *(variable for _, variable in self.slopes)]))
 
 
 def effect_name(effect: tuple[str, ...]) -> str:
@@ -85,8 +90,12 @@ def effect_name(effect: tuple[str, ...]) -> str:
     return "^".join(effect)
 
 
-@dataclass(frozen=True)
-class _Token:
+def slope_name(slope: Trend) -> str:
+    """Return the name of a varying slope, such as ``pair[year]``."""
+    return f"{effect_name(slope[0])}[{slope[1]}]"
+
+
+class _Token(NamedTuple):
     kind: str
     text: str
     at: int
@@ -119,30 +128,24 @@ class _Reader:
             raise self.error(f"expected {op!r} after {after}")
 
     def name(self, what: str) -> str:
-        token = self.take()
-        if token.kind != "name":
+        if (token := self.take()).kind != "name":
             raise self.error(f"expected the name of a column as {what}", token)
         return token.text
 
     def error(self, problem: str, token: _Token | None = None) -> FormulaError:
         token = token or self.tokens[self.next]
         found = "the end of the formula" if token.kind == "end" else f"{token.text!r} at position {token.at + 1}"
-        return FormulaError(f"formula {_shorten(self.text)!r}: {problem}", found=found, allowed=_GRAMMAR)
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= 120 else text[:117] + "..."
+        return FormulaError(f"formula {self.text[:_SHOWN]!r}: {problem}", found=found, allowed=_GRAMMAR)
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    at = 0
-    stripped = text.rstrip()
+    at, stripped = 0, text.rstrip()
     while at < len(stripped):
         match = _TOKEN.match(stripped, at)
         if match is None or match.lastgroup is None:
             at += len(stripped[at:]) - len(stripped[at:].lstrip())
             raise FormulaError(
-                f"formula {_shorten(text)!r}: not part of the grammar",
+                f"formula {text[:_SHOWN]!r}: not part of the grammar",
                 found=f"{stripped[at : at + 12]!r} at position {at + 1}",
                 allowed=_GRAMMAR,
             )
@@ -152,7 +155,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     yield _Token("end", "", at)
 
 
-def parse(text: str) -> Formula:
+def parse(text: str, *, slopes: bool = False) -> Formula:
     """Read a formula.
 
     Parameters
@@ -160,7 +163,9 @@ def parse(text: str) -> Formula:
     text
         ``outcome ~ terms`` or ``outcome ~ terms | effects``. Terms are column names, ``log(x)``, ``i(x)``,
         ``i(x, ref=level)``, products ``a:b`` and ``a*b`` (= ``a + b + a:b``), ``1``, ``0`` and ``-1``. Effects are column
-        names joined by ``^`` to combine them.
+        names joined by ``^`` to combine them; ``pair[year]`` is an effect of each pair and a slope of it in ``year``.
+    slopes
+        Whether the caller knows varying slopes; if not, they are refused.
 
     Raises
     ------
@@ -172,21 +177,26 @@ def parse(text: str) -> Formula:
     if len(text) > MAX_LENGTH:
         raise FormulaError(f"a formula may have {MAX_LENGTH} characters", found=len(text), fix="Name fewer terms.")
     reader = _Reader(text)
-    outcome = _atom(reader)
-    if outcome.kind == "i":
+    if (outcome := _atom(reader)).kind == "i":
         raise reader.error("the outcome cannot be a set of indicators", reader.tokens[0])
     reader.expect("~", "the outcome")
     terms, intercept = _terms(reader)
-    effects = _effects(reader) if reader.accept("|") else ()
+    effects, trends = _effects(reader) if reader.accept("|") else ((), ())
+    if trends and not slopes:
+        raise FormulaError(
+            f"formula {text[:_SHOWN]!r}: varying slopes are not known here",
+            found=slope_name(trends[0]),
+            fix="Leave the slope out; cte.ols and cte.ppml alone know slopes.",
+        )
     if reader.peek("|"):
         raise reader.error("instrumental variables are not part of the grammar")
     if reader.take().kind != "end":
         raise reader.error("expected the end of the formula", reader.tokens[reader.next - 1])
     if outcome.name in {a.name for t in terms for a in t if a.kind == outcome.kind}:
         raise FormulaError(
-            f"formula {_shorten(text)!r}: the outcome {outcome.name!r} is also a regressor", fix="Remove it."
+            f"formula {text[:_SHOWN]!r}: the outcome {outcome.name!r} is also a regressor", fix="Remove it."
         )
-    return Formula(outcome, terms, intercept, effects)
+    return Formula(outcome, terms, intercept, effects, trends)
 
 
 def _terms(reader: _Reader) -> tuple[tuple[Term, ...], bool]:
@@ -232,7 +242,7 @@ def _atom(reader: _Reader) -> Atom:
         return Atom("name", name)
     if name not in ("log", "i"):
         raise FormulaError(
-            f"formula {_shorten(reader.text)!r}: unknown function",
+            f"formula {reader.text[:_SHOWN]!r}: unknown function",
             found=repr(name),
             allowed=("log(x)", "i(x, ref=level)"),
             fix="Compute other transformations as columns of the data.",
@@ -247,8 +257,7 @@ def _ref(reader: _Reader) -> Level:
     if reader.take().text != "ref" or not reader.accept("="):
         raise reader.error("the second argument of i() is 'ref=level'", reader.tokens[reader.next - 1])
     negative = reader.accept("-")
-    token = reader.take()
-    if token.kind == "number":
+    if (token := reader.take()).kind == "number":
         value = float(token.text) if "." in token.text else int(token.text)
         return -value if negative else value
     if token.kind != "text" or negative:
@@ -256,23 +265,35 @@ def _ref(reader: _Reader) -> Level:
     return token.text
 
 
-def _effects(reader: _Reader) -> tuple[tuple[str, ...], ...]:
+def _effects(reader: _Reader) -> tuple[tuple[tuple[str, ...], ...], tuple[Trend, ...]]:
     effects: dict[tuple[str, ...], None] = {}
+    slopes: list[Trend] = []
     while True:
         columns = [reader.name("a fixed effect")]
         while reader.accept("^"):
             columns.append(reader.name("part of a fixed effect"))
-        if reader.peek("["):
-            raise FormulaError(
-                f"formula {_shorten(reader.text)!r}: varying slopes are not implemented",
-                found=f"{'^'.join(columns)}[...]",
-                allowed="fixed effects such as exporter^year",
-                fix="Leave the slope out; nothing is estimated in its place.",
-            )
+        effect = tuple(columns)
         if len(set(columns)) < len(columns):
-            raise reader.error(f"the effect {'^'.join(columns)} names a column twice")
+            raise reader.error(f"the effect {effect_name(effect)} names a column twice")
         if any(set(columns) == set(e) for e in effects):
-            raise reader.error(f"the effect {'^'.join(columns)} stands twice")
-        effects[tuple(columns)] = None
+            raise reader.error(f"the effect {effect_name(effect)} stands twice")
+        effects[effect] = None
+        if reader.accept("["):
+            slopes.append((effect, _variable(reader, effect)))
         if not reader.accept("+"):
-            return tuple(effects)
+            return tuple(effects), tuple(slopes)
+
+
+def _variable(reader: _Reader, effect: tuple[str, ...]) -> str:
+    """Read the rest of a varying slope, ``year]``."""
+    if reader.peek("["):
+        raise reader.error(
+            f"slopes without the effects of {effect_name(effect)} are not known; write one pair of brackets"
+        )
+    variable = reader.name(f"the variable of a slope of {effect_name(effect)}")
+    if reader.peek(","):
+        raise reader.error(f"an effect has one varying slope; write {effect_name(effect)}[{variable}]")
+    if variable in effect:
+        raise reader.error(f"{variable!r} does not vary within {effect_name(effect)}: it has no slope there")
+    reader.expect("]", "the variable of a slope")
+    return variable

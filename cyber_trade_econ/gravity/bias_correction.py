@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from cyber_trade_econ import design as designs
-from cyber_trade_econ.encoding import columns_of
 from cyber_trade_econ.errors import EstimationError, NotIdentified
 from cyber_trade_econ.gravity.bias_covered import (
     clusters,
@@ -21,8 +20,10 @@ from cyber_trade_econ.gravity.bias_covered import (
     positions,
     three_way,
 )
-from cyber_trade_econ.gravity.concentrated import Effects, Table, inverses, outer
+from cyber_trade_econ.gravity.concentrated import ByPeriod, Joint, Table, effects_of, inverses, outer
+from cyber_trade_econ.gravity.fitted import regressors
 from cyber_trade_econ.hdfe.factor import Array, Factor, cross
+from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _NOTABLE = 0.9  # leverage that the caveats mention
 _CLOSE = 1e-6  # relative error that the first-order conditions of the fit keep far below and other data exceed
 
 
+@one_thread()
 def bias_correction(
     estimate: Estimate,
     data: pd.DataFrame | Panel,
@@ -65,14 +67,16 @@ def bias_correction(
     time
         Column of the period; by default read from the effects.
     memory_gb
-        Refuse problems whose working arrays would take more. They grow with 6 T^2 N^2 numbers for N economies and T periods.
+        Refuse problems whose working arrays would take more. With pair effects and N economies over T periods they hold
+        2 (N T)^2 numbers, and the time grows with (N T)^3; without, both are those of T cross-sections.
 
     Returns
     -------
     Estimate with corrected coefficients and a covariance robust against any dependence within directed pairs. ``facts``:
     ``bias`` (taken off the coefficients) and its parts ``bias_from_exporters`` and ``bias_from_importers``; ``B`` and ``D``,
     the biases of the scores before the inverse Hessian, per exporter and per importer; ``uncorrected_coef``;
-    ``uncorrected_se`` (clustered by pair); ``largest_leverage`` (below one) and the pair that has it;
+    ``uncorrected_se`` (clustered by pair); ``largest_leverage`` (below one; of the pairs that, among those of an economy, the
+    fit takes most from) and the pair that has it;
     ``pairs_fitted_by_effects``; ``caveats``. It does not predict: its effects are not estimated.
 
     Raises
@@ -92,6 +96,10 @@ def bias_correction(
     of economies (on the larger side where the two differ). The covariance has the factor G/(G-1) for G pairs. Both give the
     published numbers. In a cross-section with two effects the covariance is the HC2 estimator times G/(G-1).
 
+    Every pair's block of the hat matrix is computed exactly. That needs the inverse of the Hessian of all exporter-time and
+    importer-time effects. Its blocks are a diagonal less a product of two vectors, which makes all products with it cheap;
+    one inversion of order N T remains.
+
     References
     ----------
     Weidner and Zylkin (2021), Journal of International Economics 132, 103513, https://doi.org/10.1016/j.jinteco.2021.103513.
@@ -105,20 +113,10 @@ def bias_correction(
     keys = [factor(rows, c) for c in (exporter, importer, time) if c is not None]
     concentrated = three_way(index, rows, keys, [c for c in (exporter, importer, time) if c is not None])
     clusters(estimate, rows, cross(keys[:2]))
-    fits(keys, len(estimate.coef), memory_gb)
+    fits(keys, len(estimate.coef), memory_gb, concentrated=concentrated)
     table = _table(estimate, index, rows, keys, concentrated=concentrated)
     labels = [[str(v) for v in pd.factorize(rows[c], sort=True)[1]] for c in (exporter, importer)]
     return _corrected(estimate, table, f"{exporter}^{importer}", labels)
-
-
-def _regressors(index: FittedIndex, rows: pd.DataFrame) -> Array:
-    """Build the columns that were estimated, encoded as they were then, shape (n, K)."""
-    atoms = {}
-    for atom in dict.fromkeys(a for term in index.formula.terms for a in term if a.kind != "i"):
-        values = designs.numeric(rows, atom.name, "the regressor")
-        atoms[atom] = np.log(np.where(values > 0, values, np.nan)) if atom.kind == "log" else values
-    X, _ = columns_of(index.formula.terms, atoms, rows, index.encoding, constant=False)
-    return np.asarray(X[:, index.kept])
 
 
 def _table(
@@ -128,7 +126,7 @@ def _table(
     mean = estimate.predict(rows).to_numpy()
     y = designs.numeric(rows, index.formula.outcome.name, "the outcome")
     y = np.log(y) if index.formula.outcome.kind == "log" else y
-    X = _regressors(index, rows)
+    X = regressors(index, rows)
     gap = np.abs(X.T @ (y - mean)) / np.maximum(np.abs(X).T @ mean, np.finfo(float).tiny)
     if not (np.isfinite(mean).all() and (gap < _CLOSE).all()):
         raise other_data("values that do not satisfy its first-order conditions")
@@ -137,8 +135,8 @@ def _table(
 
 def _corrected(estimate: Estimate, table: Table, pair: str, labels: list[list[str]]) -> Estimate:
     terms = estimate.coef.index
-    effects = Effects(table)
-    x = effects.residual(table.x)
+    effects = effects_of(table)
+    x = effects.x
     hx = table.curved(x)
     k = len(terms)
     hessian = hx.reshape(k, -1) @ x.reshape(k, -1).T
@@ -201,7 +199,7 @@ def _score_bias(table: Table, x: Array, hx: Array, side: int) -> Array:
 
 
 def _adjusted(
-    table: Table, effects: Effects, x: Array, bread: Array, labels: list[list[str]]
+    table: Table, effects: Joint | ByPeriod, x: Array, bread: Array, labels: list[list[str]]
 ) -> tuple[Array, dict[str, Any]]:
     """Scores of pairs with their residuals blown up by what the fit took from them, shape (E, I, K), and facts about it.
 
@@ -211,35 +209,36 @@ def _adjusted(
     k, e, i, t = x.shape
     out = np.empty((e, i, k))
     largest, at, fitted = 0.0, (0, 0), 0
-    for side, covariance in enumerate(effects.covariances()):
-        mean, scaled = table.mean[side], table.mean[side] * table.inverse_mass[side]
-        own = x[:, side].transpose(1, 2, 0)
+    for cells, covariance in effects.covariances():
+        mean, score = table.mean[cells], table.score[cells]
+        scaled = mean * table.inverse_mass[cells]
+        own = x[:, *cells].transpose(1, 2, 0)
         covariance += own @ bread @ own.transpose(0, 2, 1)
         left = np.eye(t) - mean[:, :, None] * covariance + scaled[:, :, None] * (mean[:, None, :] @ covariance)
         determinant = np.linalg.det(left)
         weak = np.flatnonzero((determinant < _WEAK) | (determinant == determinant.min()))
         left[weak] = np.eye(t)
-        out[side] = np.einsum("itk,it->ik", own, np.linalg.solve(left, table.score[side][:, :, None])[:, :, 0])
-        for partner in weak:
-            cell = (side, partner)
-            root, p = np.sqrt(mean[partner]), np.sqrt(scaled[partner])
+        out[cells] = np.einsum("itk,it->ik", own, np.linalg.solve(left, score[:, :, None])[:, :, 0])
+        for pair in weak:
+            cell = (int(cells[0][pair]), int(cells[1][pair]))
+            root, p = np.sqrt(mean[pair]), np.sqrt(scaled[pair])
             within = np.eye(t) - np.outer(p, p)
-            leverage, axes = np.linalg.eigh(within @ (root[:, None] * covariance[partner] * root) @ within)
-            pull = axes.T @ (root[:, None] * own[partner])
+            leverage, axes = np.linalg.eigh(within @ (root[:, None] * covariance[pair] * root) @ within)
+            pull = axes.T @ (root[:, None] * own[pair])
             full = leverage > _LEVERAGE
             if (np.einsum("tk,kl,tl->t", pull[full], bread, pull[full]) > _SHARE).any():
                 raise NotIdentified(
-                    f"the pair {labels[0][side]} -> {labels[1][partner]} alone determines a coefficient",
+                    f"the pair {labels[0][cell[0]]} -> {labels[1][cell[1]]} alone determines a coefficient",
                     found="a residual of zero, so that clustering by pair measures nothing",
                     fix="Leave out the regressor that only this pair tells about.",
                 )
             # What effects alone fit perfectly has neither a residual nor, net of effects, a regressor: it adds nothing.
             blown = np.where(full, 0.0, 1 / np.where(full, 1.0, 1 - leverage))
-            ratio = np.divide(table.score[cell], root, out=np.zeros(t), where=root > 0)
+            ratio = np.divide(score[pair], root, out=np.zeros(t), where=root > 0)
             out[cell] = pull.T @ (blown * (axes.T @ ratio))
             fitted += bool(full.any())
             if leverage[~full].max(initial=0.0) > largest:
-                largest, at = float(leverage[~full].max()), (side, int(partner))
+                largest, at = float(leverage[~full].max()), cell
     worst = [names[number] for names, number in zip(labels, at, strict=True)]
     return out, {"largest_leverage": largest, "largest_leverage_pair": worst, "pairs_fitted_by_effects": fitted}
 

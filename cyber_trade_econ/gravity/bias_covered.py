@@ -9,7 +9,7 @@ import pandas as pd
 
 from cyber_trade_econ import design as designs
 from cyber_trade_econ.errors import ConfigError, DuplicateKey, EstimationError
-from cyber_trade_econ.formula import effect_name
+from cyber_trade_econ.formula import effect_name, slope_name
 from cyber_trade_econ.hdfe.factor import Factor, cross
 from cyber_trade_econ.inference.conventions import Cluster
 from cyber_trade_econ.predictor import FittedIndex
@@ -82,10 +82,11 @@ def three_way(index: FittedIndex, rows: pd.DataFrame, keys: list[Factor], names:
     given = [cross([factor(rows, c) for c in effect]) for effect in index.formula.effects]
     held = [next((role for role, r in roles.items() if same(r, g)), "") for g in given]
     wanted = list(roles)
-    if sorted(held) not in (sorted(wanted), sorted(wanted[:2])):
+    if sorted(held) not in (sorted(wanted), sorted(wanted[:2])) or index.formula.slopes:
         raise ConfigError(
             "the effects of an estimate to correct for bias",
-            found=" + ".join(map(effect_name, index.formula.effects)) or "none",
+            found=" + ".join([*map(effect_name, index.formula.effects), *map(slope_name, index.formula.slopes)])
+            or "none",
             allowed=[" + ".join(wanted[:2])] + ([" + ".join(wanted)] if len(keys) == 3 else []),
             fix="Name the columns with exporter=, importer= and time=. Pairs must be directed.",
         )
@@ -108,11 +109,12 @@ def clusters(estimate: Estimate, rows: pd.DataFrame, pair: Factor) -> None:
         )
 
 
-def fits(keys: list[Factor], k: int, limit: float) -> None:
+def fits(keys: list[Factor], k: int, limit: float, *, concentrated: bool) -> None:
     """Refuse problems whose arrays would exceed the limit in GB."""
     e, i = keys[0].levels, keys[1].levels
     t = keys[2].levels if len(keys) == 3 else 1
-    need = 8e-9 * (e * i * t * (4 * k + 8) + t * t * i * (3 * e + 3 * i))
+    joint = t * t * min(e, i) * (min(e, i) + max(e, i)) if concentrated else 0
+    need = 8e-9 * (e * i * t * (4 * k + 12) + joint)
     if need > limit:
         raise EstimationError(
             f"the bias correction needs about {need:.1f} GB",

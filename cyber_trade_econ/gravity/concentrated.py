@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +13,10 @@ from cyber_trade_econ.hdfe.factor import Array, Factor, cross
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cyber_trade_econ.hdfe.factor import Codes
+
 _RANK = 1e-11  # pivots below this, on a unit diagonal, belong to shifts between effects
-_ROWS = 400  # rows of a matrix product at which it runs at full speed
+_COLUMNS = 128  # columns of a matrix product at which it runs at full speed
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Table:
         Whether pairs have effects.
     pairs
         Pairs that occur.
+    by_period
+        The means once more, shape (T, E, I): products by period need them together.
     """
 
     mean: Array
@@ -41,6 +45,7 @@ class Table:
     inverse_mass: Array
     concentrated: bool
     pairs: int
+    by_period: Array
 
     @classmethod
     def of(cls, mean: Array, y: Array, X: Array, keys: list[Factor], *, concentrated: bool) -> Table:
@@ -54,7 +59,8 @@ class Table:
         mass = means.sum(axis=2, keepdims=True)
         inverse = np.divide(1.0, mass, out=np.zeros_like(mass), where=(mass > 0) & concentrated)
         score = residual - means * inverse * residual.sum(axis=2, keepdims=True)
-        return cls(means, score, x, inverse, concentrated, cross(keys[:2]).levels)
+        by_period = np.ascontiguousarray(means.transpose(2, 0, 1))
+        return cls(means, score, x, inverse, concentrated, cross(keys[:2]).levels, by_period)
 
     def curved(self, v: Array) -> Array:
         """Curvature H_ij (minus the Hessian by the index) of each pair times ``v``, shape (..., E, I, T)."""
@@ -66,14 +72,50 @@ class Table:
         out = -outer(self.mean * self.inverse_mass, self.mean, side)
         return plus_diagonal(out, self.mean.sum(axis=1 - side))
 
-    def between(self) -> Array:
-        """Every H_ij as a block of one matrix, shape (E T, I T)."""
-        e, i, t = self.mean.shape
-        out = np.empty((e, t, i, t))
-        for side, means in enumerate(self.mean):
-            block = -(means * self.inverse_mass[side])[:, :, None] * means[:, None, :]
-            out[side] = plus_diagonal(block, means).transpose(1, 0, 2)
-        return out.reshape(e * t, i * t)
+    def blocks(self, importers: slice) -> Array:
+        """H_ij of all exporters with some importers, shape (E, T, importers, T)."""
+        means = self.mean[:, importers]
+        out = -(means * self.inverse_mass[:, importers])[..., None] * means[..., None, :]
+        at = np.arange(means.shape[2])
+        out[:, :, at, at] += means
+        return np.ascontiguousarray(out.transpose(0, 2, 1, 3))
+
+    def summed(self, v: Array, side: int, start: int = 0) -> Array:
+        """Sum of H_ij v_j over the partners of each exporter (side 0) or importer (side 1), from owner ``start`` on.
+
+        A block is a diagonal less a product of two vectors, so that this costs three products per cell and column of ``v``
+        and not T. Shapes: ``v`` (partners, T, m), result (owners, T, m).
+        """
+        mean, over = (a if side == 0 else a.swapaxes(0, 1) for a in (self.mean, self.inverse_mass))
+        by_period = self.by_period if side == 0 else self.by_period.swapaxes(1, 2)
+        out = np.matmul(by_period[:, start:], v.transpose(1, 0, 2)).transpose(1, 0, 2)
+        if self.concentrated:
+            mean = mean[start:]
+            share = (mean * over[start:]).transpose(1, 0, 2)  # partners first
+            out -= np.matmul(mean.transpose(0, 2, 1), np.matmul(share, v).transpose(1, 0, 2))
+        return np.asarray(out)
+
+    def turned(self) -> Table:
+        """Return the same table with the sides exchanged."""
+        mean, score, inverse = (v.swapaxes(0, 1) for v in (self.mean, self.score, self.inverse_mass))
+        return replace(
+            self,
+            mean=mean,
+            score=score,
+            x=self.x.swapaxes(1, 2),
+            inverse_mass=inverse,
+            by_period=self.by_period.swapaxes(1, 2),
+        )
+
+    def period(self, t: int) -> Table:
+        """Return one period as a table of its own."""
+        return replace(
+            self,
+            mean=self.mean[..., t : t + 1],
+            score=self.score[..., t : t + 1],
+            x=self.x[..., t : t + 1],
+            by_period=self.by_period[t : t + 1],
+        )
 
     def third(self, v: Array, side: int) -> Array:
         """Sum of G_ij (third derivatives by the index) times ``v`` over the partners, shape (owners, T, T)."""
@@ -97,57 +139,97 @@ def plus_diagonal(blocks: Array, diagonal: Array) -> Array:
     return blocks
 
 
-class Effects:
+def effects_of(table: Table) -> Joint | ByPeriod:
+    """Solve for the effects: period by period where no pair effects tie periods together."""
+    return Joint(table) if table.concentrated else ByPeriod(table)
+
+
+class Joint:
     """Generalised inverse of the effects' Hessian; only sums of an exporter's and an importer's effect are identified.
 
-    Exporters are eliminated block by block; the Schur complement of the importers is factorised with pivoting, and what the
-    pivots find redundant is set to zero. No result depends on which generalised inverse is taken.
+    The side with more economies is eliminated block by block; the Schur complement of the other is factorised with pivoting,
+    and what the pivots find redundant is set to zero. No result depends on which generalised inverse is taken.
+
+    Attribute ``x`` holds the regressors net of their weighted projection on the effects, shape (K, E, I, T).
     """
 
     def __init__(self, table: Table) -> None:
-        e, i, t = table.mean.shape
-        self.table = table
-        self.own = inverses(table.own(0))
-        between = table.between()
-        self.slope = np.matmul(self.own, between.reshape(e, t, i * t)).reshape(e * t, i * t)
-        schur = between.T @ self.slope
-        schur *= -1
-        del between
-        importers = table.own(1)
-        blocks = schur.reshape(i, t, i, t)
-        at = np.arange(i)
-        blocks[at, :, at, :] += importers
-        self.schur = _pivoted_inverse(schur, np.diagonal(importers, axis1=1, axis2=2).ravel())
+        self._is_turned = table.mean.shape[0] < table.mean.shape[1]
+        self._table = table.turned() if self._is_turned else table
+        e, i, t = self._table.mean.shape
+        self._own = inverses(self._table.own(0))
+        inverse = self._inverse()
+        x = self._residual(self._table.x, inverse)
+        self.x = x.swapaxes(1, 2) if self._is_turned else x
+        blocks, at = inverse.reshape(i, t, i, t), np.arange(i)
+        self._importers = blocks[at, :, at, :]
+        self._exporters = self._own.copy()
+        self._between = np.empty((e, t, i, t))  # minus the block of the inverse between the two sides
+        for some in self._tiles():
+            across = np.matmul(self._own, self._table.summed(blocks[:, :, some].reshape(i, t, -1), 0))
+            self._exporters += np.matmul(across, self._slope(some).transpose(0, 2, 1))
+            self._between[:, :, some] = across.reshape(e, t, -1, t)
 
-    def residual(self, x: Array) -> Array:
-        """Return ``x`` (K, E, I, T) less its weighted projection on the effects."""
-        out = x.copy()
+    def _tiles(self) -> Iterator[slice]:
+        _, i, t = self._table.mean.shape
+        some = max(1, _COLUMNS // t)
+        return (slice(start, min(start + some, i)) for start in range(0, i, some))
+
+    def _slope(self, some: slice) -> Array:
+        """Own inverse times H_ij, shape (E, T, importers x T)."""
+        e, _, t = self._table.mean.shape
+        return np.asarray(np.matmul(self._own, self._table.blocks(some).reshape(e, t, -1)))
+
+    def _inverse(self) -> Array:
+        """Inverse of the Schur complement of the importers, shape (I T, I T)."""
+        _, i, t = self._table.mean.shape
+        own = self._table.own(1)
+        schur = np.zeros((i, t, i, t))
+        for some in self._tiles():
+            start = some.start
+            schur[start:, :, some] = -self._table.summed(self._slope(some), 1, start).reshape(i - start, t, -1, t)
+        at = np.arange(i)
+        schur[at, :, at, :] += own
+        return _pivoted_inverse(schur.reshape(i * t, i * t), np.diagonal(own, axis1=1, axis2=2).ravel())
+
+    def _residual(self, x: Array, inverse: Array) -> Array:
+        table, out = self._table, x.copy()
+        k, _, i, t = x.shape
         for _ in range(3):  # two refinements take the accuracy from that of the inverse to that of the sums
-            curved = self.table.curved(out)
-            k, e, i, t = out.shape
-            by_exporter, by_importer = curved.sum(axis=2), curved.sum(axis=1)
-            right = by_importer.reshape(k, -1) - by_exporter.reshape(k, -1) @ self.slope
-            b = right @ self.schur
-            a = np.einsum("ets,kes->ket", self.own, by_exporter).reshape(k, -1) - b @ self.slope.T
-            out -= a.reshape(k, e, 1, t) + b.reshape(k, 1, i, t)
-        return out * (self.table.mean > 0)
+            curved = table.curved(out)
+            by_exporter, by_importer = (curved.sum(axis=axis).transpose(1, 2, 0) for axis in (2, 1))
+            right = by_importer - table.summed(np.matmul(self._own, by_exporter), 1)
+            b = (inverse @ right.reshape(i * t, k)).reshape(i, t, k)
+            a = np.matmul(self._own, by_exporter - table.summed(b, 0))
+            out -= a.transpose(2, 0, 1)[:, :, None] + b.transpose(2, 0, 1)[:, None]
+        return np.asarray(out * (table.mean > 0))
 
-    def covariances(self) -> Iterator[Array]:
-        """Yield d_ij F^- d_ij' (the inverse Hessian F of the effects as a pair meets it), per exporter (I, T, T)."""
-        e, i, t = self.table.mean.shape
-        at = np.arange(i)
-        importers = self.schur.reshape(i, t, i, t)[at, :, at, :]
-        some = max(1, _ROWS // t)  # several exporters at once: thin products run at half the speed
-        for start in range(0, e, some):
-            slopes = self.slope[start * t : (start + some) * t]
-            for own, slope, across in zip(
-                self.own[start:],
-                slopes.reshape(-1, t, i * t),
-                (slopes @ self.schur).reshape(-1, t, i * t),
-                strict=False,
-            ):
-                both = across.reshape(t, i, t).transpose(1, 0, 2)
-                yield own + across @ slope.T + importers - both - both.transpose(0, 2, 1)
+    def covariances(self) -> Iterator[tuple[tuple[Codes, Codes], Array]]:
+        """Yield d_ij F^- d_ij' (F is the Hessian) for the pairs of each economy of the larger side, and their two sides.
+
+        Shapes (pairs, T, T) and (pairs,).
+        """
+        for e, (own, between) in enumerate(zip(self._exporters, self._between, strict=True)):
+            both = between.transpose(1, 0, 2)
+            sides = np.full(len(both), e), np.arange(len(both))
+            yield sides[::-1] if self._is_turned else sides, own + self._importers - both - both.transpose(0, 2, 1)
+
+
+class ByPeriod:
+    """The same where pairs have no effects: periods do not meet, and what a pair meets is diagonal."""
+
+    def __init__(self, table: Table) -> None:
+        self._shape = table.mean.shape
+        self._periods = [Joint(table.period(t)) for t in range(self._shape[2])]
+        self.x = np.concatenate([p.x for p in self._periods], axis=3)
+
+    def covariances(self) -> Iterator[tuple[tuple[Codes, Codes], Array]]:
+        """Yield what pairs meet, as `Joint.covariances` does."""
+        for found in zip(*(p.covariances() for p in self._periods), strict=True):
+            out = np.zeros((len(found[0][1]), len(found), len(found)))
+            for t, (_, own) in enumerate(found):
+                out[:, t, t] = own[:, 0, 0]
+            yield found[0][0], out
 
 
 def inverses(blocks: Array) -> Array:
@@ -159,17 +241,18 @@ def inverses(blocks: Array) -> Array:
 
 
 def _pivoted_inverse(matrix: Array, diagonal: Array) -> Array:
-    """Inverse on the rows that carry the rank, zero elsewhere; ``matrix`` is overwritten."""
+    """Inverse on the rows that carry the rank, zero elsewhere; reads the lower triangle and overwrites ``matrix``."""
     scale = np.divide(1.0, np.sqrt(np.abs(diagonal)), out=np.zeros_like(diagonal), where=diagonal > 0)
     matrix *= scale[:, None]
     matrix *= scale
-    lower, pivots, rank, _ = lapack.dpstrf(matrix.T, tol=_RANK, lower=1, overwrite_a=1)
+    upper, pivots, rank, _ = lapack.dpstrf(matrix.T, tol=_RANK, lower=0, overwrite_a=1)
     kept = pivots[:rank] - 1
-    inverse, _ = lapack.dpotri(lower[:rank, :rank], lower=1, overwrite_c=1)
-    for row in range(rank):  # LAPACK fills one triangle
+    inverse, _ = lapack.dpotri(upper[:rank, :rank], lower=0, overwrite_c=1)
+    inverse = inverse.T  # in C's order, with its lower triangle filled
+    for row in range(rank):
         inverse[row, row + 1 :] = inverse[row + 1 :, row]
-    out = np.zeros_like(matrix)
-    out[np.ix_(kept, kept)] = inverse
-    out *= scale[:, None]
-    out *= scale
-    return out
+    matrix[:] = 0.0
+    matrix[np.ix_(kept, kept)] = inverse
+    matrix *= scale[:, None]
+    matrix *= scale
+    return matrix

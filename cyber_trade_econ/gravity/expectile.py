@@ -66,6 +66,12 @@ def expectile(
     It solves ``sum x |tau - 1(y < mu)| (y - mu) = 0``: PPML that weighs flows above the fit by ``tau`` and flows below it by
     ``1 - tau``. At ``tau = 0.5`` it is PPML; zeros are kept, and the unit of the outcome does not matter.
 
+    It stands in for quantile regression, which is not offered: with thousands of effects a quantile is not identified where
+    an effect has few rows, its check function has no curvature to solve for effects with, and below the share of zeros every
+    quantile is zero. Expectiles move through the distribution as quantiles do and have none of these problems but the first,
+    which ``facts["caveat"]`` repeats. For few effects, statsmodels' ``QuantReg`` of the logarithm of positive flows is a
+    quantile regression of the flows themselves, for quantiles pass through logarithms.
+
     Parameters
     ----------
     formula, data, ssc, weights, offset, separation, collinear, tol

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cyber_trade_econ import design
+from cyber_trade_econ.encoding import columns_of
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.fit import Options
 from cyber_trade_econ.formula import Formula, parse
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cyber_trade_econ.hdfe.factor import Array
+    from cyber_trade_econ.predictor import FittedIndex
     from cyber_trade_econ.records.estimate import Estimate
 
 _NOISE = 1e-6  # residuals of a fit with a constant or effects add up to about 1e-12 of the outcome
@@ -100,3 +102,13 @@ def fitted(estimate: Estimate, data: pd.DataFrame | Panel, question: str) -> Fit
             fix="Pass the data the model was estimated on, unchanged.",
         )
     return Fitted(rows, parsed, options, y, mean, w)
+
+
+def regressors(index: FittedIndex, rows: pd.DataFrame) -> Array:
+    """Build the columns that were estimated, encoded as they were then, shape (n, K)."""
+    atoms = {}
+    for atom in dict.fromkeys(a for term in index.formula.terms for a in term if a.kind != "i"):
+        values = design.numeric(rows, atom.name, "the regressor")
+        atoms[atom] = np.log(np.where(values > 0, values, np.nan)) if atom.kind == "log" else values
+    X, _ = columns_of(index.formula.terms, atoms, rows, index.encoding, constant=False)
+    return np.asarray(X[:, index.kept])

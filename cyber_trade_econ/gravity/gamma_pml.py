@@ -85,7 +85,9 @@ def gamma_pml(
         Also where PPML exists: with zeros the gamma estimate exists if and only if every combination of regressors and
         effects that is nowhere negative on the positive rows, and not zero everywhere, has a positive weighted sum over all
         rows. Without zeros it always exists. A converged fit is itself the proof, so the condition is looked at, by a linear
-        programme, only to explain a failure.
+        programme, only to explain a failure. With pair effects such samples are common: pairs that trade in one year alone,
+        all of them in the same year and with the same importer, are enough. Where zeros are part of the question and the
+        estimate does not exist, PPML is the answer; fewer effects or fewer years are another question.
     FormulaError, BadOutcome, BadRegressor, EmptySample, Collinear, FewClusters, NotConverged, ConfigError
 
     References

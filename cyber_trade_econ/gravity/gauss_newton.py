@@ -39,7 +39,8 @@ def gauss_newton(
         Covariance of the second regression: ``"hetero"`` as in that article, or `cluster`.
     constant
         Add a constant to the second regression, as a regression command does unless told otherwise. The equation has none;
-        with it the test stays valid and loses power.
+        with it the test stays valid and loses power. The article's own numbers were made with one, it seems: on its positive
+        exports the p-value is 0.143 with a constant, where 0.144 is printed, and 0.053 without.
 
     Raises
     ------

@@ -115,7 +115,7 @@ def looked_up(
         weights=options.weights,
         offset=options.offset,
     )
-    estimable.counts(full.y, formula.outcome.name)
+    estimable.counts(full.y, formula.outcome.name, full.offset)
     rule = convention(options.ssc, "PPML", vcov)
     return Sample(model, formula, options, frame, panel, vcov, rule, full, *_three(full))
 

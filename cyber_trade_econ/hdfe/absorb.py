@@ -1,77 +1,51 @@
-"""Weighted projection on any number of fixed effects.
+"""Weighted projection on any number of fixed effects and varying slopes.
 
-The largest factor is eliminated in closed form. The normal equations of the others (its Schur complement) are solved by a
-dense pivoted Cholesky factor where they are few, and by conjugate gradients where they are many. All products work on cells
+The largest factor, with its slopes, is eliminated in closed form. The normal equations of the others (its Schur complement)
+are solved by conjugate gradients with the approximate inverse that `precondition` makes of them. All products work on cells
 (pairs of levels that occur), not on rows, and the cells' layout is made once per set of factors.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg, sparse
-from scipy.linalg import lapack
 
-from cyber_trade_econ.errors import NotConverged
-from cyber_trade_econ.hdfe.factor import Array, Factor, compact
+from cyber_trade_econ.hdfe import conjugate, precondition
+from cyber_trade_econ.hdfe.arrangement import Arrangement
+from cyber_trade_econ.hdfe.factor import Array, Effect, Slope, levels_of
+from cyber_trade_econ.hdfe.late import sparse
+from cyber_trade_econ.hdfe.precondition import (
+    Beside,
+    Bordered,
+    Diagonal,
+    Nested,
+    Preconditioner,
+    Separate,
+    eliminated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-DENSE_LIMIT = 1000
-"""Unknowns up to which the Schur complement is factorised densely (8 MB at the limit)."""
-
-TOLERANCE = 1e-12
-"""Relative residual, in the norm of the preconditioner, at which conjugate gradients stop."""
-
-MAX_ITERATIONS = 2000
-
-
-@dataclass(frozen=True)
-class _Cells:
-    """Where the cells of one pair of factors lie in a sparse matrix."""
-
-    of_row: NDArray[np.int64]  # (n,) cell of each row
-    count: int
-    i: NDArray[np.int64]  # (count,) row of the matrix
-    j: NDArray[np.int64]  # (count,) column of the matrix
-
-
-def _cells(a: Factor, b: Factor, row0: int, column0: int) -> _Cells:
-    both = compact(a.codes * b.levels + b.codes)
-    i = np.zeros(both.levels, dtype=np.int64)
-    j = np.zeros(both.levels, dtype=np.int64)
-    i[both.codes], j[both.codes] = a.codes, b.codes
-    return _Cells(both.codes, both.levels, i + row0, j + column0)
+_SMALL = 1e-5  # share of a column left by its effects below which a second look is taken
+_LITTLE = 1e-8  # share of a mass below which a diagonal entry is rounding
 
 
 class Layout:
-    """Cell structure of a set of factors; `weighted` turns it into a projector for given weights.
+    """Cell structure of a set of effects; `weighted` turns it into a projector for given weights.
 
     Parameters
     ----------
     factors
-        Fixed effects, codes of shape (n,), at least one.
+        Fixed effects and varying slopes, codes of shape (n,), at least one; at most one slope per factor. Effects of a slope
+        are in the units of `Slope.origin_and_unit` wherever they appear.
     """
 
-    def __init__(self, factors: Sequence[Factor]) -> None:
+    def __init__(self, factors: Sequence[Effect]) -> None:
         self.factors = tuple(factors)
-        self.big = int(np.argmax([f.levels for f in factors]))
-        self.rest = [g for g in range(len(factors)) if g != self.big]
-        sizes = [self.factors[g].levels for g in self.rest]
-        self.offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-        self.unknowns = int(self.offsets[-1])
-        at = dict(zip(self.rest, self.offsets, strict=False))
-        big = self.factors[self.big]
-        self.border = [_cells(big, self.factors[g], 0, int(at[g])) for g in self.rest]
-        self.inner = [
-            _cells(self.factors[g], self.factors[h], int(at[g]), int(at[h])) for g, h in combinations(self.rest, 2)
-        ]
+        self.scaled = [f.scaled() if isinstance(f, Slope) else None for f in self.factors]
+        self.order = Arrangement(self.factors)
 
     def weighted(self, w: Array) -> Projector:
         """Return the projector for row weights ``w``, shape (n,), positive."""
@@ -79,148 +53,184 @@ class Layout:
 
 
 class Projector:
-    """Least-squares fit on the effects of a `Layout` with given weights."""
+    """Least-squares fit on the effects of a `Layout` with given weights.
+
+    The variable of a slope is centred within the levels of its factor, in the weights: it is then orthogonal to the effects
+    of that factor, so that both are eliminated together level by level.
+    """
 
     def __init__(self, layout: Layout, w: Array) -> None:
-        self.layout, self.w = layout, w
+        self.layout, self.order, self.w = layout, layout.order, w
         factors = layout.factors
-        self._mass = factors[layout.big].sums(w)
-        if not layout.rest:
-            return
-        shape = (factors[layout.big].levels, layout.unknowns)
-        self._border = _matrix(layout.border, w, shape)
-        diagonal = np.concatenate([factors[g].sums(w) for g in layout.rest])
-        inner = _matrix(layout.inner, w, (layout.unknowns,) * 2)
-        self._inner = (inner + inner.T + sparse.diags_array(diagonal)).tocsr()
-        self._border_t = self._border.T.tocsr()
-        self._schur = self._factorise() if layout.unknowns <= DENSE_LIMIT else self._jacobi()
+        self._values = list(layout.scaled)
+        self._centre: dict[int, Array] = {}
+        for g, leader in enumerate(self.order.leader):
+            if leader != g:
+                mass = _sums(factors[g], w)
+                self._centre[g] = _sums(factors[g], self._along(g, w)) / mass
+                scaled = layout.scaled[g]
+                self._values[g] = scaled - self._centre[g][factors[g].codes] if scaled is not None else None
+        self._mass = [_sums(f, self._along(g, self._along(g, w))) for g, f in enumerate(factors)]
+        self._inverse = [_inverse(m)[:, None] for m in self._mass]
+        if self.order.rest:
+            self._diagonal = np.concatenate([self._mass[g] for g in self.order.rest])[:, None]
+            self._border = {
+                (g, h): c.sums(self._along(g, self._along(h, w))) for (g, h), c in self.order.border.items()
+            }
+            self._inner = {(g, h): c.sums(self._along(g, self._along(h, w))) for (g, h), c in self.order.inner.items()}
+            self._near = self._preconditioner()
 
-    def effects(self, values: Array, start: Sequence[Array] | None = None) -> list[Array]:
+    def _along(self, g: int, weighted: Array) -> Array:
+        """Multiply rows by the variable of a slope; a factor leaves them as they are."""
+        v = self._values[g]
+        if v is None:
+            return weighted
+        return weighted * (v if weighted.ndim == 1 else v[:, None])
+
+    def effects(
+        self, values: Array, start: Sequence[Array] | None = None, tolerance: float = conjugate.TOLERANCE
+    ) -> list[Array]:
         """Return the effects that fit ``values`` (n, k) best: one array (levels, k) per factor.
 
         Parameters
         ----------
         start
             Effects of a similar problem, from which the iteration begins.
+        tolerance
+            Relative residual at which it stops.
 
         Raises
         ------
         NotConverged
-            If conjugate gradients do not reach `TOLERANCE`.
+            If conjugate gradients do not get there.
         """
-        layout = self.layout
-        big = layout.factors[layout.big]
         weighted = values * self.w[:, None]
-        total = big.sums(weighted)
-        if not layout.rest:
-            return [total / self._mass[:, None]]
-        right = np.concatenate([layout.factors[g].sums(weighted) for g in layout.rest])
-        right -= self._border_t @ (total / self._mass[:, None])
-        first = np.concatenate([start[g] for g in layout.rest]) if start is not None else None
-        solution = self._solve(right, first)
+        totals = [_sums(f, self._along(g, weighted)) for g, f in enumerate(self.layout.factors)]
+        return self.effects_of(totals, np.einsum("ij,ij->j", weighted, values), start, tolerance)
+
+    def effects_of(
+        self,
+        totals: Sequence[Array],
+        lengths: Array,
+        start: Sequence[Array] | None = None,
+        tolerance: float = conjugate.TOLERANCE,
+    ) -> list[Array]:
+        """Return the same for values of which only the weighted sums by level, (levels, k), and squares, (k,), are given."""
+        layout = self.layout
         out: list[Array] = [np.empty(0)] * len(layout.factors)
-        out[layout.big] = (total - self._border @ solution) / self._mass[:, None]
-        for g, lo, hi in zip(layout.rest, layout.offsets[:-1], layout.offsets[1:], strict=True):
-            out[g] = solution[lo:hi]
+        means = {g: self._inverse[g] * totals[g] for g in self.order.big}
+        if self.order.rest:
+            right = np.concatenate([totals[h] for h in self.order.rest])
+            for (g, h), cells in self._border.items():
+                right[self.order.place[h]] -= cells.T @ means[g]
+            first = np.zeros_like(right)
+            if start is not None:
+                shifted = self._moved(start, 1.0)
+                first = np.concatenate([shifted[h] for h in self.order.rest])
+            solution = conjugate.solve(self._product, self._near, self._diagonal, right, first, lengths, tolerance)
+            for h in self.order.rest:
+                out[h] = solution[self.order.place[h]]
+            for (g, h), cells in self._border.items():
+                means[g] = means[g] - self._inverse[g] * (cells @ out[h])
+        for g in self.order.big:
+            out[g] = means[g]
+        return self._moved(out, -1.0)
+
+    def _moved(self, effects: Sequence[Array], sign: float) -> list[Array]:
+        """Let each factor take up what centring the variable of its slope does."""
+        out = list(effects)
+        for g, centre in self._centre.items():
+            leader = self.order.leader[g]
+            out[leader] = out[leader] + sign * centre[:, None] * effects[g]
         return out
+
+    def absorb(
+        self, values: Array, start: Sequence[Array] | None = None, tolerance: float = conjugate.TOLERANCE
+    ) -> tuple[Array, list[Array]]:
+        """Return ``values`` (n, k) net of their effects, and the effects; arguments as for `effects`.
+
+        What is left of a column that the effects take up all but wholly is mostly the error of the solution, which grows with
+        the length of chains of levels. Taking effects out of it once more tells it from rounding.
+        """
+        effects = self.effects(values, start, tolerance)
+        net = self.residual(values, effects)
+        before, after = (np.einsum("i,ij,ij->j", self.w, v, v) for v in (values, net))
+        small = np.flatnonzero((after < _SMALL**2 * before) & (after > 0))
+        if len(small):
+            more = self.effects(net[:, small])
+            net[:, small] = self.residual(net[:, small], more)
+            for effect, extra in zip(effects, more, strict=True):
+                effect[:, small] += extra
+        return net, effects
 
     def residual(self, values: Array, effects: Sequence[Array]) -> Array:
         """Return ``values`` (n, k) less the effects of their levels."""
         out = values.copy()
-        for factor, effect in zip(self.layout.factors, effects, strict=True):
-            out -= effect[factor.codes]
+        for factor, scaled, effect in zip(self.layout.factors, self.layout.scaled, effects, strict=True):
+            out -= effect[factor.codes] if scaled is None else effect[factor.codes] * scaled[:, None]
         return out
 
     def _product(self, v: Array) -> Array:
-        return np.asarray(self._inner @ v - self._border_t @ ((self._border @ v) / self._mass[:, None]))
+        place = self.order.place
+        out = self._diagonal * v
+        for (g, h), cells in self._inner.items():
+            out[place[g]] += cells @ v[place[h]]
+            out[place[h]] += cells.T @ v[place[g]]
+        for g in self.order.big:
+            mine = [(place[h], cells) for (of, h), cells in self._border.items() if of == g]
+            mean = self._inverse[g] * sum(cells @ v[where] for where, cells in mine)
+            for where, cells in mine:
+                out[where] -= cells.T @ mean
+        return np.asarray(out)
 
-    def _solve(self, right: Array, start: Array | None) -> Array:
-        if isinstance(self._schur, _Jacobi):
-            return self._conjugate_gradients(self._schur, right, start)
-        x = self._schur.solve(right)
-        for _ in range(2):  # refinement takes the solution from the accuracy of the factor to that of the product
-            x += self._schur.solve(right - self._product(x))
-        return x
+    def _preconditioner(self) -> Preconditioner:
+        order, mass, matrix = self.order, self._diagonal[:, 0], self._without_border()
+        if order.whole:
+            early, parts = order.whole
+            schur = parts.entries(matrix, parts)
+            for g in order.big:
+                schur -= eliminated(self._border_of(g), self._inverse[g][:, 0], early, parts)
+            return Separate(parts, schur, mass)
+        second, late = order.cuts
+        few = len(mass) - late
+        bordered = 0 < few <= precondition.LARGEST_PART and few * late <= precondition.LARGEST_SUM
+        near: Preconditioner
+        if order.late:
+            C, Q = matrix[:second, second:late], matrix[second:late, second:late]
+            near = Nested(_inverse(mass[:second]), C, Q, *order.late)
+        else:
+            near = Diagonal(_inverse(mass[:second])[:, None] if bordered else self._left(slice(second)))
+        if bordered:
+            return Bordered(near, matrix[:late, late:], matrix[late:, late:])
+        return Beside(near, Diagonal(self._left(slice(late, None))), late) if few else near
 
-    def _factorise(self) -> _Cholesky:
-        """Factorise the Schur complement, scaled to a unit diagonal, with pivoting.
+    def _border_of(self, g: int) -> sparse.csr_array:
+        return sparse.csr_array(sparse.hstack([c for (of, _), c in self._border.items() if of == g], format="csr"))
 
-        Effects of several factors are identified only up to shifts, so the complement is singular. Pivoting finds which
-        unknowns are redundant; their effects are set to zero.
-        """
-        schur = self._inner.toarray() - (self._border_t @ (sparse.diags_array(1 / self._mass) @ self._border)).toarray()
-        scale = 1 / np.sqrt(self._inner.diagonal())
-        schur *= scale[:, None] * scale
-        lower, pivots, rank, _ = lapack.dpstrf(schur, tol=1e-11, lower=1, overwrite_a=1)
-        kept = pivots[:rank] - 1
-        return _Cholesky(lower[:rank, :rank], kept, scale[:, None])
+    def _left(self, unknowns: slice) -> Array:
+        """Return one over the diagonal of the Schur complement for some of the unknowns, (m, 1)."""
+        mass = self._diagonal[:, 0]
+        left = mass.copy()
+        for g in self.order.big:
+            border = self._border_of(g)
+            left -= border.multiply(border).T @ self._inverse[g][:, 0]
+        return _inverse(np.where(left > _LITTLE * mass, left, mass))[unknowns, None]
 
-    def _jacobi(self) -> _Jacobi:
-        diagonal = self._inner.diagonal()
-        absorbed = np.asarray(self._border_t.multiply(self._border_t) @ (1 / self._mass))
-        kept = diagonal - absorbed
-        return _Jacobi(np.where(kept > 1e-8 * diagonal, kept, diagonal)[:, None])
-
-    def _conjugate_gradients(self, preconditioner: _Jacobi, right: Array, start: Array | None) -> Array:
-        """Preconditioned conjugate gradients on several right-hand sides at once, each with its own step length."""
-        x = np.zeros_like(right) if start is None else start.copy()
-        r = right - self._product(x)
-        goal = TOLERANCE**2 * _dots(right, preconditioner.solve(right))
-        z = preconditioner.solve(r)
-        p = z.copy()
-        rz = _dots(r, z)
-        for _ in range(MAX_ITERATIONS):
-            active = rz > goal
-            if not active.any():
-                return x
-            q = self._product(p)
-            curvature = _dots(p, q)
-            step = np.where(active & (curvature > 0), rz / np.where(curvature > 0, curvature, 1.0), 0.0)
-            x += step * p
-            r -= step * q
-            z = preconditioner.solve(r)
-            previous, rz = rz, _dots(r, z)
-            p = z + np.where(active, rz / np.where(previous > 0, previous, 1.0), 0.0) * p
-        raise NotConverged(
-            "absorbing the fixed effects did not converge",
-            found=f"{int((rz > goal).sum())} column(s) above the tolerance after {MAX_ITERATIONS} iterations",
-            allowed=f"a relative residual of {TOLERANCE:.0e}",
-            fix="The effects are nearly disconnected; drop one of them or its sparsest levels.",
-        )
-
-
-@dataclass(frozen=True)
-class _Cholesky:
-    """Triangular factor of the rows and columns that carry the rank of a scaled matrix."""
-
-    lower: Array
-    kept: NDArray[np.int64]
-    scale: Array
-
-    def solve(self, r: Array) -> Array:
-        out = np.zeros_like(r)
-        scaled = (self.scale * r)[self.kept]
-        half = linalg.solve_triangular(self.lower, scaled, lower=True, check_finite=False)
-        out[self.kept] = linalg.solve_triangular(self.lower, half, lower=True, trans="T", check_finite=False)
-        return self.scale * out
+    def _without_border(self) -> sparse.csr_array:
+        """Return the normal equations of all factors but the big one as they would be without it."""
+        rest = self.order.rest
+        blocks: list[list[sparse.sparray | None]] = [[None] * len(rest) for _ in rest]
+        for i, g in enumerate(rest):
+            blocks[i][i] = sparse.diags_array(self._mass[g])
+            for j, h in enumerate(rest):
+                if (g, h) in self._inner:
+                    blocks[i][j], blocks[j][i] = self._inner[g, h], self._inner[g, h].T
+        return sparse.csr_array(sparse.block_array(blocks, format="csr"))
 
 
-@dataclass(frozen=True)
-class _Jacobi:
-    diagonal: Array
-
-    def solve(self, r: Array) -> Array:
-        return r / self.diagonal
+def _sums(effect: Effect, values: Array) -> Array:
+    return levels_of(effect).sums(values)
 
 
-def _dots(a: Array, b: Array) -> Array:
-    return np.asarray(np.einsum("ij,ij->j", a, b))
-
-
-def _matrix(cells: Sequence[_Cells], w: Array, shape: tuple[int, int]) -> sparse.csr_array:
-    if not cells:
-        return sparse.csr_array(shape)
-    data = np.concatenate([np.bincount(c.of_row, w, c.count) for c in cells])
-    i = np.concatenate([c.i for c in cells])
-    j = np.concatenate([c.j for c in cells])
-    return sparse.coo_array((data, (i, j)), shape=shape).tocsr()
+def _inverse(values: Array) -> Array:
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)

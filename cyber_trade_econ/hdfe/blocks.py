@@ -1,10 +1,12 @@
-"""Finds the layout of a gravity panel in three factors, from their codes alone.
+"""Finds the layout of a gravity panel in its factors, from their codes alone.
 
 Exporter-time, importer-time and pair effects are three faces of one box: each is a combination of two of the three
 coordinates exporter, importer and time. Two faces share one coordinate, so levels of two factors that are joined by rows are
 levels with the same coordinate, and the connected components of each two factors recover the coordinates whatever they are
 called: sectors, products or months included. Parts of the data that share no level at all (sectors with effects of their own)
 become separate boxes.
+
+Without pair effects, two factors whose levels share rows form a sheet, such as the exporters and importers of one period.
 """
 
 from __future__ import annotations
@@ -13,23 +15,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
+
+from cyber_trade_econ.hdfe.factor import Factor
+from cyber_trade_econ.hdfe.graph import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from cyber_trade_econ.hdfe.factor import Codes, Factor, Mask
+    from cyber_trade_econ.hdfe.factor import Codes
 
-SMALLEST_FILL = 0.4
+SMALLEST_FILL = 0.3
 """Share of the cells of the boxes that must hold a row; below it, work on empty cells outweighs what the layout saves."""
 
 MOST_BOXES = 2000
 """Boxes up to which one step per box is cheaper than the general solver."""
 
+LONGEST_SIDE = 1500
+"""Levels of the shorter side of a sheet up to which factorising the square of their number is cheap."""
+
 _EDGES_PER_LEVEL = 8
+_STRETCH = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -76,12 +83,60 @@ class Blocks:
     sizes: tuple[int, int, int, int]
 
 
+@dataclass(frozen=True)
+class Sheet:
+    """One part of the data: ``exporter x importer`` cells, stored one after the other.
+
+    Parameters
+    ----------
+    shape
+        Numbers of exporters and importers (N, J).
+    cell, exporter, importer
+        Where the sheet begins among all cells, and among all levels of each side.
+    """
+
+    shape: tuple[int, int]
+    cell: int
+    exporter: int
+    importer: int
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """How rows and levels of two factors lie in sheets.
+
+    Parameters
+    ----------
+    roles
+        Positions, among the caller's factors, of the longer side (exporters) and of the shorter one (importers).
+    sheets
+        The parts of the data.
+    cells
+        Cell of each row, shape (n,): at most one row per cell.
+    corners
+        For each role, the place of each level among those of its side, sheet by sheet, shape (levels,).
+    sizes
+        Number of all cells, and of all levels of each side.
+    """
+
+    roles: tuple[int, int]
+    sheets: tuple[Sheet, ...]
+    cells: Codes
+    corners: tuple[Codes, Codes]
+    sizes: tuple[int, int, int]
+
+
+def find(factors: Sequence[Factor]) -> Blocks | Sheets | None:
+    """Return the layout of a gravity panel, with pair effects or without, or ``None`` where there is none that pays."""
+    return detect(factors) or detect_sheets(factors)
+
+
 def detect(factors: Sequence[Factor]) -> Blocks | None:
     """Return the boxes in which three factors lie, or ``None`` where there are none that pay.
 
     The factor with most levels takes the role of the pair, because its effects are eliminated in closed form.
     """
-    if len(factors) != 3 or len(factors[0].codes) == 0:
+    if len(factors) != 3 or not _plain(factors):
         return None
     pair = int(np.argmax([f.levels for f in factors]))
     first, second = (g for g in range(3) if g != pair)
@@ -91,9 +146,6 @@ def detect(factors: Sequence[Factor]) -> Blocks | None:
         first, second = second, first
         n_a, n_p, exporters, j_b, j_p, importers = j_b, j_p, importers, n_a, n_p, exporters
     t_a, t_b, times = _joined(factors[first], factors[second])
-    faces = ((n_a, t_a, times), (j_b, t_b, times), (n_p, j_p, importers))
-    if any(len(np.unique(x * count + y)) < len(x) for x, y, count in faces):
-        return None
     box_t, box_n, box_j, boxes = _boxes((t_a, n_a, t_b, j_b, n_p, j_p), (times, exporters, importers))
     T, N, J = (np.bincount(b, minlength=boxes) for b in (box_t, box_n, box_j))
     starts = [np.concatenate([[0], np.cumsum(s)]) for s in (T * N * J, T * N, T * J, N * J)]
@@ -107,7 +159,8 @@ def detect(factors: Sequence[Factor]) -> Blocks | None:
     corner_p = starts[3][box_p] + local_n[n_p] * J[box_p] + local_j[j_p]
     of_a = starts[0][box_a] + (corner_a - starts[1][box_a]) * J[box_a]
     cells = of_a[codes_a] + local_j[j_b][codes_b]
-    if int(_filled(cells, int(starts[0][-1])).sum()) < len(cells):
+    places = (cells, corner_a, corner_b, corner_p)
+    if not all(_distinct(place, int(start[-1])) for place, start in zip(places, starts, strict=True)):
         return None
     return Blocks(
         roles=(first, second, pair),
@@ -118,10 +171,40 @@ def detect(factors: Sequence[Factor]) -> Blocks | None:
     )
 
 
-def _filled(cells: Codes, size: int) -> Mask:
-    out = np.zeros(size, dtype=np.bool_)
-    out[cells] = True
-    return out
+def detect_sheets(factors: Sequence[Factor]) -> Sheets | None:
+    """Return the sheets in which two factors lie, or ``None`` where there are none that pay."""
+    if len(factors) != 2 or not _plain(factors):
+        return None
+    first, second = (0, 1) if factors[0].levels >= factors[1].levels else (1, 0)
+    exporters, importers = factors[first], factors[second]
+    of_a, of_b, count = _joined(exporters, importers)
+    N, J = np.bincount(of_a, minlength=count), np.bincount(of_b, minlength=count)
+    starts = [np.concatenate([[0], np.cumsum(s)]) for s in (N * J, N, J)]
+    if count > MOST_BOXES or J.max() > LONGEST_SIDE or len(exporters.codes) < SMALLEST_FILL * starts[0][-1]:
+        return None
+    local_a, local_b = _local(of_a), _local(of_b)
+    cells = (starts[0][of_a] + local_a * J[of_a])[exporters.codes] + local_b[importers.codes]
+    if not _distinct(cells, int(starts[0][-1])):
+        return None
+    return Sheets(
+        roles=(first, second),
+        sheets=tuple(Sheet((int(N[s]), int(J[s])), *(int(start[s]) for start in starts)) for s in range(count)),
+        cells=cells,
+        corners=(starts[1][of_a] + local_a, starts[2][of_b] + local_b),
+        sizes=(int(starts[0][-1]), int(starts[1][-1]), int(starts[2][-1])),
+    )
+
+
+def _plain(factors: Sequence[object]) -> bool:
+    """Whether there are rows, and effects that are the same for all rows of a level."""
+    return all(isinstance(f, Factor) and len(f.codes) > 0 for f in factors)
+
+
+def _distinct(places: Codes, size: int) -> bool:
+    """Whether no place is taken twice."""
+    taken = np.zeros(size, dtype=np.bool_)
+    taken[places] = True
+    return int(taken.sum()) == len(places)
 
 
 def _joined(f: Factor, g: Factor) -> tuple[Codes, Codes, int]:
@@ -136,16 +219,23 @@ def _joined(f: Factor, g: Factor) -> tuple[Codes, Codes, int]:
     step = max(1, len(f.codes) // (_EDGES_PER_LEVEL * (f.levels + 1)) | 1)  # odd: out of step with regular panels
     codes_f, codes_g = f.codes[::step], g.codes[::step]
     while True:
-        x, y = label_f[codes_f], label_g[codes_g]
-        apart = x != y
-        if apart.any():
-            joins = sparse.coo_array((np.ones(int(apart.sum())), (x[apart], y[apart])), shape=(count, count))
-            count, merged = connected_components(joins, directed=False)
-            label_f, label_g = merged[label_f].astype(np.int64), merged[label_g].astype(np.int64)
+        apart = [found for found in _apart(label_f, codes_f, label_g, codes_g) if len(found[0])]
+        if apart:
+            x, y = (np.concatenate(side) for side in zip(*apart, strict=True))
+            count, merged = connected(x, y, count)
+            label_f, label_g = merged[label_f], merged[label_g]
         elif len(codes_f) == len(f.codes):
             return label_f, label_g, count
         else:
             codes_f, codes_g = f.codes, g.codes
+
+
+def _apart(label_f: Codes, codes_f: Codes, label_g: Codes, codes_g: Codes) -> Iterator[tuple[Codes, Codes]]:
+    """Return the two labels of rows that have not been joined, a stretch of rows at a time, which stays in the cache."""
+    for start in range(0, len(codes_f), _STRETCH):
+        x, y = label_f[codes_f[start : start + _STRETCH]], label_g[codes_g[start : start + _STRETCH]]
+        differ = x != y
+        yield x[differ], y[differ]
 
 
 def _boxes(labels: Sequence[Codes], counts: Sequence[int]) -> tuple[Codes, Codes, Codes, int]:
@@ -155,10 +245,8 @@ def _boxes(labels: Sequence[Codes], counts: Sequence[int]) -> tuple[Codes, Codes
     i = np.concatenate([t_a, t_b, times + n_p])
     j = np.concatenate([times + n_a, times + exporters + j_b, times + exporters + j_p])
     total = times + exporters + importers
-    graph = sparse.coo_array((np.ones(len(i)), (i, j)), shape=(total, total))
-    boxes, of = connected_components(graph, directed=False)
-    of = of.astype(np.int64)
-    return of[:times], of[times : times + exporters], of[times + exporters :], int(boxes)
+    boxes, of = connected(i, j, total)
+    return of[:times], of[times : times + exporters], of[times + exporters :], boxes
 
 
 def _local(box: NDArray[np.int64]) -> Codes:

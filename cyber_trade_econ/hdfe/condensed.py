@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
 
 from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe.leastsquares import solve
@@ -115,14 +114,14 @@ def step_of(hessian: Array, score: Array) -> Array:
         return np.zeros(0)
     size = np.sqrt(np.maximum(np.diag(hessian), 1e-300))
     try:
-        factor = linalg.cho_factor(hessian / np.outer(size, size))
-    except (linalg.LinAlgError, ValueError) as error:
+        lower = np.linalg.cholesky(hessian / np.outer(size, size))
+    except np.linalg.LinAlgError as error:
         raise NotConverged(
             "the information matrix of the coefficients is singular",
             found=f"{len(score)} coefficient(s)",
             fix="A coefficient or an effect probably runs to infinity: keep the separation checks on.",
         ) from error
-    return np.asarray(linalg.cho_solve(factor, score / size) / size)
+    return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, score / size)) / size)
 
 
 def root_of(products: Array, X: Array, w: Array) -> Array:
@@ -136,4 +135,4 @@ def root_of(products: Array, X: Array, w: Array) -> Array:
         lower = np.zeros_like(products)
     if np.diag(lower).min() ** 2 < FLAT:
         return solve(X, np.zeros(len(X)), w).root
-    return np.asarray(linalg.solve_triangular(lower.T, np.eye(len(size))) / size[:, None])
+    return np.asarray(np.linalg.inv(lower.T) / size[:, None])

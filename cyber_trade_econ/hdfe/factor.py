@@ -1,14 +1,15 @@
-"""A factor: the level of each row as an integer."""
+"""A factor: the level of each row as an integer. A slope: a factor whose levels each multiply a variable."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
+
+from cyber_trade_econ.hdfe.graph import connected
+from cyber_trade_econ.hdfe.late import sparse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ Mask = NDArray[np.bool_]
 
 _TABLE = 1 << 16  # entries of a table of levels that cost nothing
 _FIRST = 4096
+_MANY = 1 << 18  # rows from which on one pass over all columns saves what loading SciPy costs
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class Factor:
         """Sum ``values`` (n,) or (n, k) within levels: (levels,) or (levels, k)."""
         if values.ndim == 1:
             return np.bincount(self.codes, values, self.levels).astype(np.float64, copy=False)
-        if values.shape[1] > 1 and values.flags.c_contiguous:  # one pass over the rows, in the same order of additions
+        if (
+            values.shape[1] > 1 and len(values) > _MANY and values.flags.c_contiguous
+        ):  # one pass over the rows, same sums
             n = len(self.codes)
             indicator = sparse.csc_array((np.ones(n), self.codes, np.arange(n + 1)), shape=(self.levels, n))
             return np.asarray(indicator @ values, dtype=np.float64)
@@ -48,6 +52,63 @@ class Factor:
         for k, column in enumerate(values.T):
             out[:, k] = np.bincount(self.codes, column, self.levels)
         return out
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A coefficient of a variable for each level of a factor, such as a trend for each pair.
+
+    The factor's own effects stand beside it as a `Factor` of the same codes. A level on whose rows the variable is constant
+    has no coefficient: its effect is zero.
+
+    Parameters
+    ----------
+    codes, levels
+        As in `Factor`.
+    variable
+        Value of the variable on each row, shape (n,).
+    """
+
+    codes: Codes
+    levels: int
+    variable: Array
+
+    @property
+    def moves(self) -> Mask:
+        """Whether the variable varies within each level, (levels,)."""
+        low, high = self._range()
+        return np.asarray(high > low)
+
+    def origin_and_unit(self) -> tuple[Array, Array]:
+        """Return the middle and half the range of the variable within each level, (levels,); the unit is one for no range.
+
+        In these units the variable lies between -1 and 1 in every level, and is exactly zero where it does not vary: a year
+        around 2000 keeps its digits beside the effect of its level.
+        """
+        low, high = self._range()
+        return low / 2 + high / 2, np.where(high > low, high / 2 - low / 2, 1.0)
+
+    def scaled(self) -> Array:
+        """Return the variable in the units of `origin_and_unit`, (n,): those in which effects are estimated."""
+        low, high = self._range()
+        origin, unit = self.origin_and_unit()
+        out = (self.variable - origin[self.codes]) / unit[self.codes]
+        out[(low == high)[self.codes]] = 0.0
+        return np.asarray(out)
+
+    def _range(self) -> tuple[Array, Array]:
+        low, high = np.full(self.levels, np.inf), np.full(self.levels, -np.inf)
+        np.minimum.at(low, self.codes, self.variable)
+        np.maximum.at(high, self.codes, self.variable)
+        return low, high
+
+
+Effect = Factor | Slope
+
+
+def levels_of(effect: Effect) -> Factor:
+    """Return the levels of a slope as a factor; a factor is returned as it is."""
+    return effect if isinstance(effect, Factor) else Factor(effect.codes, effect.levels)
 
 
 def compact(codes: Codes) -> Factor:
@@ -67,9 +128,14 @@ def compact(codes: Codes) -> Factor:
     return Factor(codes if count == width else number[codes], count)
 
 
-def chosen(factor: Factor, rows: Codes) -> Factor:
-    """Return the factor on the given rows, its levels numbered anew."""
-    return compact(factor.codes[rows])
+@overload
+def chosen(effect: Factor, rows: Codes) -> Factor: ...
+@overload
+def chosen(effect: Slope, rows: Codes) -> Slope: ...
+def chosen(effect: Effect, rows: Codes) -> Effect:
+    """Return the factor or slope on the given rows, its levels numbered anew."""
+    factor = compact(effect.codes[rows])
+    return Slope(factor.codes, factor.levels, effect.variable[rows]) if isinstance(effect, Slope) else factor
 
 
 def cross(factors: Sequence[Factor]) -> Factor:
@@ -80,7 +146,7 @@ def cross(factors: Sequence[Factor]) -> Factor:
     return out
 
 
-def is_nested(inner: Factor, outer: Factor) -> bool:
+def is_nested(inner: Effect, outer: Effect) -> bool:
     """Whether every level of ``inner`` lies within one level of ``outer``."""
     if inner is outer:
         return True
@@ -116,8 +182,7 @@ def joined(a: Factor, b: Factor, lasts: Sequence[Codes] | None = None) -> tuple[
     rows = np.concatenate([last_rows(a.codes, a.levels), last_rows(b.codes, b.levels)] if lasts is None else lasts)
     i, j = a.codes[rows], b.codes[rows] + a.levels
     while True:
-        graph = sparse.coo_array((np.ones(len(i), dtype=np.int8), (i, j)), shape=(size, size))
-        labels = connected_components(graph, directed=False)[1].astype(np.int64)
+        labels = connected(i, j, size)[1]
         of_a, of_b = labels[: a.levels], labels[a.levels :]
         left = np.flatnonzero(of_a[a.codes] != of_b[b.codes])
         if not len(left):

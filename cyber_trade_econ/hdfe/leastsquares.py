@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import linalg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
 
 COLLINEAR = 1e-9
 """A column is collinear when less than this share of its length is left after the columns before it (and the effects)."""
+
+FLAT = 1e-4
+"""Share of a squared length left after other columns below which cross products have lost digits that QR keeps."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,35 @@ def solve(X: Array, y: Array, w: Array, refine: int = 0) -> LeastSquares:
     k = X.shape[1]
     if k == 0:
         return LeastSquares(np.empty(0), y.copy(), np.empty((0, 0)))
+    inverse = root_of_products(X.T @ (w[:, None] * X))
+    if inverse is not None and not refine:
+        beta = inverse @ (inverse.T @ (X.T @ (w * y)))
+        beta += inverse @ (inverse.T @ (X.T @ (w * (y - X @ beta))))
+        return LeastSquares(beta, y - X @ beta, inverse)
     root = np.sqrt(w)
     scale = np.linalg.norm(root[:, None] * X, axis=0)
     q, r = np.linalg.qr(root[:, None] * (X / scale))
-    beta = linalg.solve_triangular(r, q.T @ (root * y))
+    beta = np.linalg.solve(r, q.T @ (root * y))
     for _ in range(refine):
         exact = y.astype(np.longdouble) - (X / scale).astype(np.longdouble) @ beta.astype(np.longdouble)
-        beta = beta + linalg.solve_triangular(r, q.T @ (root * exact.astype(np.float64)))
-    inverse_r = linalg.solve_triangular(r, np.eye(k)) / scale[:, None]
+        beta = beta + np.linalg.solve(r, q.T @ (root * exact.astype(np.float64)))
+    inverse_r = np.linalg.inv(r) / scale[:, None]
     beta = beta / scale
     return LeastSquares(beta, y - X @ beta, inverse_r)
+
+
+def root_of_products(products: Array) -> Array | None:
+    """Return R^-1 with R'R = X'WX (k, k), or ``None`` where the cross products have lost digits that QR keeps."""
+    size = np.sqrt(np.maximum(np.diag(products), 0.0))
+    if not (size > 0).all():
+        return None
+    try:
+        lower = np.linalg.cholesky(products / np.outer(size, size))
+    except np.linalg.LinAlgError:
+        return None
+    if np.diag(lower).min() ** 2 < FLAT:
+        return None
+    return np.asarray(np.linalg.inv(lower.T) / size[:, None])
 
 
 def weighted_lengths(X: Array, w: Array) -> Array:

@@ -13,7 +13,7 @@ from cyber_trade_econ.hdfe.leastsquares import independent, solve, weighted_leng
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cyber_trade_econ.hdfe.factor import Array, Factor, Mask
+    from cyber_trade_econ.hdfe.factor import Array, Effect, Mask
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class LinearFit:
     within
         Kept columns net of the effects, shape (n, k).
     effects
-        Effects by factor, each (levels,).
+        Effects by factor, each (levels,); those of a slope in the units of `Slope.origin_and_unit`.
     within_total
         Weighted sum of squares of the outcome net of the effects.
     """
@@ -45,7 +45,7 @@ class LinearFit:
     within_total: float
 
 
-def fit(y: Array, X: Array, factors: Sequence[Factor], w: Array, stretch: Array | float = 1.0) -> LinearFit:
+def fit(y: Array, X: Array, factors: Sequence[Effect], w: Array, stretch: Array | float = 1.0) -> LinearFit:
     """Regress ``y`` (n,) on ``X`` (n, K) and the effects with weights ``w`` (n,).
 
     ``stretch`` (K,) says how much longer each column was before it was centred: the yardstick of collinearity.
@@ -54,9 +54,7 @@ def fit(y: Array, X: Array, factors: Sequence[Factor], w: Array, stretch: Array 
     state: list[Array] = []
     net = np.column_stack([X, y])
     if factors:
-        projector = Layout(factors).weighted(w)
-        state = projector.effects(net)
-        net = projector.residual(net, state)
+        net, state = Layout(factors).weighted(w).absorb(net)
     keep = independent(net[:, :-1], w, lengths)
     both = np.append(keep, True)
     net, state = net[:, both], [s[:, both] for s in state]

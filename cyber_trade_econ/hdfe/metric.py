@@ -12,26 +12,15 @@ if TYPE_CHECKING:
 
 
 class Absorber:
-    """Takes the effects out of columns.
-
-    Solved relative to its size, an iteration cannot end on columns that are orthogonal to some of the effects, such as
-    residuals, or indicators in a balanced panel. Noise, added before and taken off after, gives each something to solve for.
-    """
+    """Takes the effects out of columns; without effects it leaves them as they are."""
 
     def __init__(self, layout: Layout | None, weights: Array) -> None:
         self.weights = weights
         self.projector = layout.weighted(weights) if layout else None
-        self.noise = np.random.default_rng(0).standard_normal((len(weights), 1))
-        self.effects = self.projector.effects(self.noise) if self.projector else []
 
     def __call__(self, values: Array) -> tuple[Array, list[Array]]:
         """Return ``values`` (n, k) net of the effects, and the effects."""
-        if self.projector is None:
-            return values, []
-        size = np.sqrt(np.average(values**2, axis=0, weights=self.weights))
-        mixed = self.projector.effects(values + size * self.noise)
-        effects = [m - size * e for m, e in zip(mixed, self.effects, strict=True)]
-        return self.projector.residual(values, effects), effects
+        return (values, []) if self.projector is None else self.projector.absorb(values)
 
 
 class Span:

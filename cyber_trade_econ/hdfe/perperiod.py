@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.linalg import blas, lapack
 
 from cyber_trade_econ.errors import NotConverged
+from cyber_trade_econ.hdfe.kernels import NUMPY, Kernels
 
 if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.factor import Array, Codes, Mask
@@ -31,9 +31,6 @@ ROUNDING = 1e-15
 
 NULL = 1e-11
 """Curvature, relative to that of the masses alone, of a direction that counts as not identified, as in the general path."""
-
-_ROUTINES = {"f": (blas.sgemm, lapack.spotrf, lapack.spotrs), "d": (blas.dgemm, lapack.dpotrf, lapack.dpotrs)}
-# NumPy and SciPy may each bring a BLAS with threads of its own; taking turns between the two makes them wait for each other.
 
 
 class Pairing(NamedTuple):
@@ -67,27 +64,28 @@ class Information:
         Sums of the means, (T, N) and (T, J).
     pair_inverse
         One over the total of each pair, (N, J); zero for pairs without trade.
+    kernels
+        Who does the work; the compiled ones do it in double precision only.
     """
 
     def __init__(
-        self, mu: Array, turned: Array, exporter_mass: Array, importer_mass: Array, pair_inverse: Array
+        self,
+        mu: Array,
+        turned: Array,
+        exporter_mass: Array,
+        importer_mass: Array,
+        pair_inverse: Array,
+        kernels: Kernels = NUMPY,
     ) -> None:
         self.mu, self.turned = mu, turned
         self.exporter_mass, self.importer_mass = exporter_mass, importer_mass
-        self._pair_inverse = pair_inverse[:, :, None]
+        self.kernels = kernels
+        self._pair_inverse = pair_inverse
 
     def product(self, v: Pairing) -> Pairing:
         """Multiply the columns of ``v`` by the matrix."""
-        by_exporter, by_importer = self.mu.transpose(1, 0, 2), self.turned.transpose(1, 0, 2)
-        mean = np.matmul(by_exporter.transpose(0, 2, 1), v.a.transpose(1, 0, 2))
-        mean += np.matmul(by_importer.transpose(0, 2, 1), v.b.transpose(1, 0, 2)).transpose(1, 0, 2)
-        mean *= self._pair_inverse
-        a, b = self.diagonal(v)
-        a += np.matmul(self.mu, v.b)
-        a -= np.matmul(by_exporter, mean).transpose(1, 0, 2)
-        b += np.matmul(self.turned, v.a)
-        b -= np.matmul(by_importer, mean.transpose(1, 0, 2)).transpose(1, 0, 2)
-        return Pairing(a, b)
+        masses = self.exporter_mass, self.importer_mass
+        return Pairing(*self.kernels.product(self.mu, self.turned, *masses, self._pair_inverse, v.a, v.b))
 
     def diagonal(self, v: Pairing) -> Pairing:
         """Multiply the columns of ``v`` by the masses alone."""
@@ -108,23 +106,18 @@ class PerPeriod:
     def __init__(self, information: Information, *, precise: bool = False) -> None:
         T, J, N = information.turned.shape
         self._type = np.dtype(np.float64 if precise else np.float32)
+        self._kernels = information.kernels
         root_a, root_b = (np.sqrt(_inverse(m)) for m in (information.exporter_mass, information.importer_mass))
         self._mu = np.empty((T, N, J), self._type)
         self._inverse = np.empty((T, J, J), self._type)
         for t in range(T):
             self._mu[t] = information.mu[t] * root_a[t][:, None] * root_b[t]
             self._inverse[t] = _inverted(self._mu[t], np.sqrt(information.importer_mass[t]))
-        self._root_a, self._root_b = root_a[:, :, None], root_b[:, :, None]
+        self._root_a, self._root_b = root_a, root_b
 
     def solve(self, r: Pairing) -> Pairing:
         """Apply the inverse to the columns of ``r``."""
-        a, b = r.a * self._root_a, r.b * self._root_b
-        scale = np.maximum(np.abs(a).max((0, 1)), np.abs(b).max((0, 1)))
-        scale[scale == 0] = 1.0
-        a, b = (a / scale).astype(self._type), (b / scale).astype(self._type)
-        b = np.matmul(self._inverse, b - np.matmul(self._mu.transpose(0, 2, 1), a))
-        a -= np.matmul(self._mu, b)
-        return Pairing(a * (self._root_a * scale), b * (self._root_b * scale))
+        return Pairing(*self._kernels.solve(self._mu, self._inverse, self._root_a, self._root_b, r.a, r.b))
 
 
 def _inverted(mu: Array, level: Array) -> Array:
@@ -134,9 +127,8 @@ def _inverted(mu: Array, level: Array) -> Array:
     importers share through exporters; its diagonal is what makes the rows add up to zero, and is taken from them: the
     difference of two numbers near one would lose its digits when domestic flows dominate.
     """
-    gemm, potrf, potrs = _ROUTINES[mu.dtype.char]
     level = level.astype(mu.dtype)
-    shared = gemm(1.0, mu.T, mu.T, trans_b=True)
+    shared = mu.T @ mu
     np.einsum("ii->i", shared)[:] = 0.0
     left = np.divide(shared @ level, level, out=np.zeros_like(level), where=level > 0)
     root = np.sqrt(_inverse(left))
@@ -146,16 +138,15 @@ def _inverted(mu: Array, level: Array) -> Array:
     shared *= root[:, None]
     shared += null[:, None] * null
     np.einsum("ii->i", shared)[:] += 1 + RIDGE
-    factor, fault = potrf(shared.T, lower=1, clean=1, overwrite_a=1)
-    if fault:
+    try:
+        half = np.linalg.inv(np.linalg.cholesky(shared)) * root
+    except np.linalg.LinAlgError as error:
         raise NotConverged(
             "a period of the panel cannot be solved by itself",
-            found=f"pivot {fault} is not positive",
+            found=f"{len(shared)} importers",
             fix="Means of very different size; the general solver treats such data.",
-        )
-    inverse, _ = potrs(factor, np.asfortranarray(np.diag(root)), lower=1, overwrite_b=1)
-    inverse *= root[:, None]
-    return np.asarray((inverse + inverse.T) / 2)
+        ) from error
+    return np.asarray(half.T @ half)
 
 
 def conjugate_gradients(

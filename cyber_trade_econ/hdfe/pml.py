@@ -15,13 +15,14 @@ import numpy as np
 
 from cyber_trade_econ.errors import NotConverged, SeparationError
 from cyber_trade_econ.hdfe.absorb import Layout
+from cyber_trade_econ.hdfe.factor import Factor
 from cyber_trade_econ.hdfe.leastsquares import independent, solve, weighted_lengths
 from cyber_trade_econ.hdfe.metric import Absorber, Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cyber_trade_econ.hdfe.factor import Array, Factor, Mask
+    from cyber_trade_econ.hdfe.factor import Array, Effect, Mask
 
 _LARGEST_INDEX = 690.0  # exp of it and of its negative are still normal doubles
 _FLAT = 1e-10  # curvature below this share of the metric counts as none
@@ -84,7 +85,7 @@ def fit(
     family: Family,
     y: Array,
     X: Array,
-    factors: Sequence[Factor],
+    factors: Sequence[Effect],
     w: Array,
     offset: Array,
     *,
@@ -146,13 +147,13 @@ def fit(
     )
 
 
-def _start(family: Family, y: Array, factors: Sequence[Factor], w: Array, offset: Array, span: Span) -> Array:
+def _start(family: Family, y: Array, factors: Sequence[Effect], w: Array, offset: Array, span: Span) -> Array:
     """Regress the logarithm of the outcome, moved off zero, and scale each effect towards its first-order condition."""
     positive = y > 0
     small = np.exp(np.average(np.log(y[positive]), weights=w[positive]))
     eta = offset + span.project(np.log(y + small) - offset)
     for _ in range(_SWEEPS):
-        for factor in factors:
+        for factor in (f for f in factors if isinstance(f, Factor)):
             mu = np.exp(np.clip(eta, -_LARGEST_INDEX, _LARGEST_INDEX))
             weight = w * family.share(y, mu)
             with np.errstate(divide="ignore"):
@@ -229,14 +230,14 @@ class _Solved:
     iterations: int
 
 
-def _result(at: _Solved, factors: Sequence[Factor], span: Span, offset: Array, *, observed: bool) -> PmlFit:
+def _result(at: _Solved, factors: Sequence[Effect], span: Span, offset: Array, *, observed: bool) -> PmlFit:
     """Read coefficients and effects off the index, and weigh the regressors for the covariance."""
     family, y, X, w, eta = at.family, at.y, at.X, at.w, at.eta
     mu = np.exp(eta)
     bread = w * (family.curvature(y, mu) if observed else family.information(y, mu))
     slope = w * family.share(y, mu) * (y - mu)
     size = w * family.share(y, mu) * (y + mu)
-    scores = [np.abs(f.sums(slope)) / f.sums(size) for f in factors]
+    scores = [np.abs(f.sums(slope)) / f.sums(size) for f in factors if isinstance(f, Factor)]
     scores.append(np.abs(X.T @ slope) / np.maximum(np.abs(X).T @ size, 1e-300))
     net, state = span.absorb(np.column_stack([X, eta - offset]))
     final = solve(net[:, :-1], net[:, -1], span.weights)

@@ -6,16 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import xlogy
 
 from cyber_trade_econ.errors import NotConverged
+from cyber_trade_econ.hdfe import conjugate
 from cyber_trade_econ.hdfe.absorb import Layout
+from cyber_trade_econ.hdfe.factor import Slope, levels_of
+from cyber_trade_econ.hdfe.factorial import log_factorial
 from cyber_trade_econ.hdfe.leastsquares import LeastSquares, independent, solve, weighted_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cyber_trade_econ.hdfe.factor import Array, Factor, Mask
+    from cyber_trade_econ.hdfe.factor import Array, Effect, Mask
+
+OFF = 1e-6
+"""Relative difference between fitted and observed totals above which a fit that moves no more is refused."""
 
 _LOG_SMALLEST = -700.0  # exp of it is still a normal double
 
@@ -37,7 +42,7 @@ class PoissonFit:
     within
         Kept columns net of the effects at the solution's weights, shape (n, k): score rows are ``within * (y - mu) * w``.
     effects
-        Effects by factor, each (levels,).
+        Effects by factor, each (levels,); those of a slope in the units of `Slope.origin_and_unit`.
     deviance, log_likelihood
         At the solution, weights included.
     iterations
@@ -61,15 +66,19 @@ class PoissonFit:
 
 def deviance(y: Array, mu: Array, w: Array) -> float:
     """Poisson deviance of means ``mu`` at outcomes ``y`` with weights ``w``."""
-    ratio = np.where(y > 0, y, 1.0) / np.where(y > 0, mu, 1.0)
-    return float(2 * np.sum(w * (y * np.log(ratio) - (y - mu))))
+    out = np.divide(y, mu, out=np.ones_like(y), where=y > 0)
+    np.log(out, out=out)
+    out *= y
+    out -= y - mu
+    out *= w
+    return 2 * float(out.sum())
 
 
-def log_likelihood(y: Array, mu: Array, w: Array) -> float:
-    """Poisson log likelihood, the constant ``log(y!)`` (gamma function) included."""
-    from scipy.special import gammaln
-
-    return float(np.sum(w * (xlogy(y, mu) - mu - gammaln(y + 1))))
+def log_likelihood(y: Array, deviance: float, w: Array) -> float:
+    """Poisson log likelihood of means with a given deviance, the constant ``log(y!)`` (gamma function) included."""
+    positive = y > 0
+    y, w = y[positive], w[positive]
+    return float(np.sum(w * (y * np.log(y) - y - log_factorial(y))) - deviance / 2)
 
 
 @dataclass(frozen=True)
@@ -82,19 +91,31 @@ class _Problem:
     w: Array
     offset: Array
 
-    def absorb(self, values: Array, weights: Array, start: list[Array] | None) -> tuple[Array, list[Array]]:
+    def absorb(
+        self, values: Array, weights: Array, start: list[Array] | None, tolerance: float
+    ) -> tuple[Array, list[Array]]:
         """Return ``values`` net of the effects, and the effects (from which the next call may start)."""
         if self.layout is None:
             return values, []
-        projector = self.layout.weighted(weights)
-        effects = projector.effects(values, start or None)
-        return projector.residual(values, effects), effects
+        return self.layout.weighted(weights).absorb(values, start or None, tolerance)
+
+    def index(self, beta: Array, effects: Sequence[Array]) -> Array:
+        """Return ``X beta + effects + offset``, (n,).
+
+        It is not taken from the residuals of a step: where a mean is tiny beside its outcome they are of the size of the
+        ratio of the two, and what is left of the index as a difference of such numbers may have no digit.
+        """
+        out = self.X @ beta + self.offset
+        if self.layout is not None:
+            for factor, scaled, effect in zip(self.layout.factors, self.layout.scaled, effects, strict=True):
+                out += effect[factor.codes] if scaled is None else effect[factor.codes] * scaled
+        return np.asarray(out)
 
 
 def fit(
     y: Array,
     X: Array,
-    factors: Sequence[Factor],
+    factors: Sequence[Effect],
     w: Array,
     offset: Array,
     *,
@@ -113,7 +134,7 @@ def fit(
     tol
         The iteration stops when the deviance changes by less than this share **and** the last step moved the fitted index by
         less than ``sqrt(tol) / 1000`` on weighted average. Steps converge quadratically: what is left after the last
-        one is of the order of its square.
+        one is of the order of its square. A relative score of an effect above ``tol`` is worth further steps while they help.
     max_iterations
         Steps after which the fit is given up.
 
@@ -134,21 +155,30 @@ def fit(
     dev = np.inf
     keep = np.ones(X.shape[1], dtype=bool)
     state: list[Array] | None = None
-    change = moved = np.inf
+    change = moved = worst = np.inf
+    before, span = np.zeros(X.shape[1]), np.ptp(X, axis=0)
     for iteration in range(1, max_iterations + 1):
         mu = np.exp(eta)
         working = eta - problem.offset + (problem.y - mu) / mu
-        net, state = problem.absorb(np.column_stack([problem.X, working]), w * mu, state)
+        # A step need not be more exact than it is long; the first judges collinearity, the last is what is returned.
+        enough = conjugate.TOLERANCE if iteration == 1 else max(conjugate.TOLERANCE, min(1e-4, 1e-3 * moved**2))
+        net, state = problem.absorb(np.column_stack([problem.X, working]), w * mu, state, enough)
         if iteration == 1:
             keep = independent(net[:, :-1], w * mu, weighted_lengths(X, w * mu) * stretch)
             problem = _Problem(problem.y, X[:, keep], layout, w, problem.offset)
             both = np.append(keep, True)
             net, state = net[:, both], [s[:, both] for s in state]
         step = solve(net[:, :-1], net[:, -1], w * mu)
-        target = working - step.residual + problem.offset
+        effects = [s[:, -1] - s[:, :-1] @ step.beta for s in state]
+        target = problem.index(step.beta, effects)
         moved = float(np.sqrt(np.average((target - eta) ** 2, weights=w * mu)))
-        if change < tol and moved < np.sqrt(tol) / 1000:
-            return _result(problem, keep, step, net[:, :-1], state, np.exp(target), unit, iteration)
+        # A coefficient that runs to infinity moves on by as much with every step, on rows whose means no average sees.
+        jump, before = np.max(np.abs(step.beta - before[: len(step.beta)]) * span[keep], initial=0.0), step.beta
+        if change < tol and moved < np.sqrt(tol) / 1000 and jump < np.sqrt(tol):
+            result = _result(problem, keep, step, net[:, :-1], effects, np.exp(target), unit, iteration)
+            if result.score <= tol or result.score > worst / 10:  # levels that trade next to nothing arrive last
+                return _balanced(result, tol)
+            worst = result.score
         eta, dev_new = _line_search(problem, eta, target, dev)
         eta = _rescale(problem, eta)
         change, dev = abs(dev - dev_new) / max(abs(dev_new), 0.1), dev_new
@@ -160,6 +190,18 @@ def fit(
     )
 
 
+def _balanced(result: PoissonFit, tol: float) -> PoissonFit:
+    """Refuse a fit some of whose totals are off by more than what rounding explains."""
+    if result.score > max(tol, OFF):
+        raise NotConverged(
+            "Poisson regression does not reproduce the totals of its effects",
+            found=f"a relative difference of {result.score:.1e}",
+            allowed=f"{OFF:.0e}",
+            fix="Levels that trade next to nothing beside others: drop them, or use coarser effects.",
+        )
+    return result
+
+
 def _rescale(problem: _Problem, eta: Array) -> Array:
     """Set each effect in turn to its closed-form optimum given everything else.
 
@@ -169,6 +211,8 @@ def _rescale(problem: _Problem, eta: Array) -> Array:
     if problem.layout is None:
         return eta
     for factor in problem.layout.factors:
+        if isinstance(factor, Slope):  # has no closed form
+            continue
         ratio = factor.sums(problem.w * problem.y) / factor.sums(problem.w * np.exp(eta))
         eta = eta + np.log(ratio)[factor.codes]
     return eta
@@ -196,25 +240,29 @@ def _result(
     keep: Mask,
     step: LeastSquares,
     within: Array,
-    state: list[Array],
+    effects: list[Array],
     mu: Array,
     unit: float,
     iteration: int,
 ) -> PoissonFit:
     """Put the last regression, at the solution's weights, into the unit of the data."""
     y, w = problem.y, problem.w
-    scores = [np.abs(f.sums(w * (y - mu))) / f.sums(w * y) for f in (problem.layout.factors if problem.layout else ())]
-    X = problem.X
-    scores.append(np.abs(X.T @ (w * (y - mu))) / np.maximum(np.abs(X).T @ (w * y), 1e-300))
+    scores = []
+    for f, along in zip(problem.layout.factors, problem.layout.scaled, strict=True) if problem.layout else ():
+        level = levels_of(f)
+        pull = w * (y - mu)
+        scores.append(np.abs(level.sums(pull if along is None else pull * along)) / level.sums(w * y))
+    X, lost = problem.X, deviance(y, mu, w) * unit
+    scores.append(np.abs(X.T @ (w * (y - mu))) / np.maximum(np.abs(X).T @ (w * (y + mu)), 1e-300))
     return PoissonFit(
         beta=step.beta,
         kept=keep,
         mu=mu * unit,
         root=step.root / np.sqrt(unit),
         within=within,
-        effects=tuple(s[:, -1] - s[:, :-1] @ step.beta for s in state),
-        deviance=deviance(y, mu, w) * unit,
-        log_likelihood=log_likelihood(y * unit, mu * unit, w),
+        effects=tuple(effects),
+        deviance=lost,
+        log_likelihood=log_likelihood(y * unit, lost, w),
         iterations=iteration - 1,
         score=max(float(s.max(initial=0.0)) for s in scores),
     )

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cyber_trade_econ.hdfe.kernels import NUMPY, Kernels, ratio
 from cyber_trade_econ.hdfe.perperiod import Information
 
 if TYPE_CHECKING:
-    from cyber_trade_econ.hdfe.factor import Array, Mask
+    from cyber_trade_econ.hdfe.factor import Array, Codes, Mask
+    from cyber_trade_econ.hdfe.rare import Rare
 
 SWEEPS = 5
 """Rounds of proportional scaling from which Newton's method begins; after two it already needs no damping."""
@@ -57,57 +59,53 @@ class Profile:
     ----------
     y
         Outcome times weight by cell, (T, N, J); zero where there is no row.
-    X
-        Regressors by cell, (T * N * J, K); overwritten by `net`.
+    X, rare
+        Regressors by cell, (K, T, N, J), zero where there is no row, overwritten; and those that are mostly zero, which come
+        after them in all vectors of coefficients.
     shift
         Offset plus logarithm of the weight by cell, if there are any, (T, N, J).
     filled
         Which cells hold a row, (T, N, J).
+    kernels
+        Who does the work.
     """
 
-    def __init__(self, y: Array, X: Array, shift: Array | None, filled: Mask) -> None:
-        self.shape = T, N, J = y.shape[0], y.shape[1], y.shape[2]
-        self.y, self.shift = y, shift
+    def __init__(
+        self, y: Array, X: Array, rare: Rare, shift: Array | None, filled: Mask, kernels: Kernels = NUMPY
+    ) -> None:
+        self.shape = y.shape[0], y.shape[1], y.shape[2]
+        self.y, self.X, self.rare, self.shift, self.kernels = y, X, rare, shift, kernels
         self.gap = None if filled.all() else ~filled
         self.pair_total = y.sum(0)
         self.exporter_total, self.importer_total = y.sum(2), y.sum(1)
-        self.X = np.ascontiguousarray(X.reshape(T, N * J, -1).transpose(0, 2, 1))
-        self._room = X  # `net` writes there: fresh memory costs more than the arithmetic
-        seen = np.maximum(filled.sum(0), 1).reshape(-1)
-        self.pair_mean = self.X.sum(0) / seen
-        self.X -= self.pair_mean  # the pair effect takes it up; what is left keeps its digits
-        if self.gap is not None:
-            self.X *= filled.reshape(T, 1, N * J)
-        self.along_y = np.asarray(sum(x @ v.reshape(-1) for x, v in zip(self.X, y, strict=True)))
+        self.columns = len(X) + rare.columns
+        self.pair_mean = np.empty((len(X), *self.pair_total.shape))
+        self.along_y, self.reach, self.span = np.empty(self.columns), np.empty(self.columns), np.empty(self.columns)
+        seen = np.maximum(filled.sum(0), 1)
+        for k, x in enumerate(X):
+            np.divide(x.sum(0), seen, out=self.pair_mean[k])
+            x -= self.pair_mean[k]  # the pair effect takes it up; what is left keeps its digits
+            if self.gap is not None:
+                np.copyto(x, 0.0, where=self.gap)
+            self.along_y[k] = np.vdot(x, y)
+            self.reach[k] = sum(np.vdot(np.abs(u), v) for u, v in zip(x, y, strict=True))
+            self.span[k] = max(x.max(initial=0.0), -x.min(initial=0.0))
+        if rare.columns:
+            of = slice(len(X), None)
+            self.along_y[of], self.reach[of], self.span[of] = rare.total(y), rare.reach(y), rare.span()
         self.mu = np.empty(y.shape)
         self._trial = np.empty(y.shape)
-
-    def keep(self, columns: Mask) -> None:
-        """Leave regressors out."""
-        self.X = np.ascontiguousarray(self.X[:, columns])
-        self._room = np.empty((self._room.shape[0], int(columns.sum())))
-        self.pair_mean, self.along_y = self.pair_mean[columns], self.along_y[columns]
-
-    def span(self) -> Array:
-        """Return the largest size of each regressor net of pair means, (K,)."""
-        return np.asarray(np.maximum(self.X.max(axis=(0, 2)), -self.X.min(axis=(0, 2))))
-
-    def reach(self) -> Array:
-        """Return the sum of ``y`` times the size of each regressor net of pair means, (K,)."""
-        return np.asarray(sum(np.abs(x) @ y.reshape(-1) for x, y in zip(self.X, self.y, strict=True)))
 
     def scale(self) -> None:
         """Start from effects alone: scale the means to each kind of total in turn."""
         T, N, J = self.shape
         self.exporter_time, self.importer_time, self.pair = np.zeros((T, N)), np.zeros((T, J)), np.zeros((N, J))
-        with np.errstate(divide="ignore"):
-            self.pair_inverse = np.where(self.pair_total > 0, 1 / self.pair_total, 0.0)
+        self._weigh_pairs(self.pair_total)
         mu = self.mu
         mu[:] = 1.0 if self.shift is None else np.exp(self.shift)
         if self.gap is not None:
             mu[self.gap] = 0.0
-        self.factor = _ratio(self.pair_total, mu.sum(0))
-        self.pair += np.log(np.where(self.factor > 0, self.factor, 1.0))
+        self._set_pairs(mu.sum(0))
         for _ in range(SWEEPS):
             self.balance()
 
@@ -117,24 +115,25 @@ class Profile:
         A Newton step weighs levels by what they trade, and leaves those that trade next to nothing where rounding puts them;
         this puts them right.
         """
-        total = np.zeros(self.pair.shape)
-        for t, period in enumerate(self.mu):
-            period *= self.factor
-            up = _ratio(self.exporter_total[t], period.sum(1))
-            period *= up[:, None]
-            across = _ratio(self.importer_total[t], period.sum(0))
-            period *= across
-            self.exporter_time[t] += np.log(up, out=np.zeros_like(up), where=up > 0)
-            self.importer_time[t] += np.log(across, out=np.zeros_like(across), where=across > 0)
-            total += period
-        self.factor = _ratio(self.pair_total, total)
-        self.pair += np.log(np.where(self.factor > 0, self.factor, 1.0))
+        up, across, total = self.kernels.balance(self.mu, self.factor, self.exporter_total, self.importer_total)
+        self.exporter_time += _log(up)
+        self.importer_time += _log(across)
+        self._set_pairs(total)
+
+    def _set_pairs(self, total: Array) -> None:
+        """Set the pair effects to where they are best given that the means of pairs add up to ``total``."""
+        self.factor = ratio(self.pair_total, total)
+        self.pair = self.pair + _log(self.factor)
 
     def impose(self, mu: Array) -> None:
         """Take derivatives at given means instead, (T, N, J)."""
         self.mu[:] = mu
-        total = mu.sum(0)
-        self.factor = np.ones(total.shape)
+        self._weigh_pairs(mu.sum(0))
+        self.factor = np.ones(self.pair.shape)
+
+    def _weigh_pairs(self, total: Array) -> None:
+        """Take note of what the means of each pair add up to whenever derivatives are taken, (N, J)."""
+        self.pair_mass = total
         self.pair_inverse = np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)
 
     def value(self, beta: Array, exporter_time: Array, importer_time: Array, pair: Array) -> float:
@@ -151,14 +150,17 @@ class Profile:
         return self.value(beta, self.exporter_time, self.importer_time, self.pair)
 
     def evaluate(self, beta: Array, exporter_time: Array, importer_time: Array) -> tuple[float, Array]:
-        """Compute means, still to be multiplied by pair factors, at a trial point: log likelihood and the factors (N, J).
+        """Compute means, still to be multiplied by pair factors, at a trial point: log likelihood and sums by pair (N, J).
 
         The likelihood of a point so far away that a pair's means overflow or all vanish is minus infinity.
         """
+        K = len(self.X)
         total = np.zeros(self.pair.shape)
-        flat = self._trial.reshape(self.shape[0], -1)
+        of_rare = self.rare.index(beta[K:]) if self.rare.columns else None
         for t, eta in enumerate(self._trial):
-            np.dot(beta, self.X[t], out=flat[t])
+            np.dot(beta[:K], self.X[:, t].reshape(K, eta.size), out=eta.reshape(-1))
+            if of_rare is not None:
+                eta += of_rare[t]
             eta += exporter_time[t][:, None]
             eta += importer_time[t]
             eta += self.pair
@@ -173,86 +175,75 @@ class Profile:
             total += eta
         if not np.isfinite(total).all() or (total[self.pair_total > 0] == 0).any():
             return -np.inf, total
-        factor = _ratio(self.pair_total, total)
-        pair = self.pair + np.log(np.where(factor > 0, factor, 1.0))
-        return self.value(beta, exporter_time, importer_time, pair), factor
+        pair = self.pair + _log(ratio(self.pair_total, total))
+        return self.value(beta, exporter_time, importer_time, pair), total
 
-    def accept(self, factor: Array, exporter_time: Array, importer_time: Array) -> None:
+    def accept(self, total: Array, exporter_time: Array, importer_time: Array) -> None:
         """Move to the point evaluated last."""
         self.mu, self._trial = self._trial, self.mu
-        self.factor = factor
         self.exporter_time, self.importer_time = exporter_time, importer_time
-        self.pair = self.pair + np.log(np.where(factor > 0, factor, 1.0))
+        self._set_pairs(total)
 
     def moments(self) -> Moments:
         """Finish the means of the point accepted last and take the derivatives there."""
         T, N, J = self.shape
-        K = self.X.shape[1]
-        a, b = np.empty((T, N, K + 1)), np.empty((T, J, K + 1))
-        by_pair, A, score = np.zeros((K, N * J)), np.zeros((K, K)), np.zeros(K)
-        exporter_mass, importer_mass = np.empty((T, N)), np.empty((T, J))
-        turned = np.empty((T, J, N))
-        product = np.empty((K, N * J))
-        for t, w in enumerate(self.mu):
-            w *= self.factor
-            turned[t] = w.T
-            x = self.X[t]
-            np.multiply(x, w.reshape(-1), out=product)
-            cube = product.reshape(K, N, J)
-            a[t, :, :K] = cube.sum(2).T
-            b[t, :, :K] = cube.sum(1).T
-            by_pair += product
-            A += x @ product.T
-            exporter_mass[t], importer_mass[t] = w.sum(1), w.sum(0)
-            score += x @ (self.y[t] - w).reshape(-1)
+        K, both = len(self.X), self.columns
+        turned, of_a, of_b, by_pair, A, score, exporter_mass, importer_mass = self.kernels.moments(
+            self.mu, self.factor, self.X, self.y, self.pair_inverse
+        )
         self.factor = np.ones(self.pair.shape)
-        a[:, :, K] = self.exporter_total - exporter_mass
-        b[:, :, K] = self.importer_total - importer_mass
-        raw = self.pair_mean
-        lengths = np.diag(A) + 2 * np.sum(raw * by_pair, axis=1) + raw**2 @ self.mu.sum(0).reshape(-1)
-        means = by_pair * self.pair_inverse.reshape(-1)
-        A -= means @ by_pair.T
-        means = means.reshape(K, N, J)
-        a[:, :, :K] -= np.matmul(self.mu.transpose(1, 0, 2), means.transpose(1, 2, 0)).transpose(1, 0, 2)
-        b[:, :, :K] -= np.matmul(turned.transpose(1, 0, 2), means.transpose(2, 1, 0)).transpose(1, 0, 2)
-        information = Information(self.mu, turned, exporter_mass, importer_mass, self.pair_inverse)
+        lengths = np.diag(A) + 2 * np.sum(self.pair_mean * by_pair, axis=(1, 2))
+        lengths = lengths + self.pair_mean.reshape(K, N * J) ** 2 @ self.pair_mass.reshape(-1)
+        a, b = np.empty((T, N, both + 1)), np.empty((T, J, both + 1))
+        a[:, :, :K], b[:, :, :K] = of_a, of_b
+        if self.rare.columns:
+            a[:, :, K:both], b[:, :, K:both], more, products, along = self.rare.moments(
+                self.mu, self.X, self.y - self.mu
+            )
+            self._net_of_pairs(a[:, :, K:both], b[:, :, K:both], more * self.pair_inverse)
+            A = np.block([[A, products[:, :K].T], [products]])
+            by_pair, score = np.concatenate([by_pair, more]), np.append(score, along)
+            lengths = np.append(lengths, np.diag(products[:, K:]))
+        a[:, :, both] = self.exporter_total - exporter_mass
+        b[:, :, both] = self.importer_total - importer_mass
+        A -= (by_pair * self.pair_inverse).reshape(both, N * J) @ by_pair.reshape(both, N * J).T
+        information = Information(self.mu, turned, exporter_mass, importer_mass, self.pair_inverse, self.kernels)
         return Moments(a, b, A, score, lengths, information)
+
+    def of_pair_means(self, beta: Array) -> Array:
+        """Return what the means taken out of the regressors at the beginning contribute to each pair, (N, J)."""
+        return np.asarray(np.tensordot(beta[: len(self.pair_mean)], self.pair_mean, 1))
+
+    def _net_of_pairs(self, a: Array, b: Array, mean: Array) -> None:
+        """Take pair means (K, N, J) out of sums by exporter-time (T, N, K) and importer-time (T, J, K)."""
+        a -= np.matmul(self.mu.transpose(1, 0, 2), mean.transpose(1, 2, 0)).transpose(1, 0, 2)
+        turned = np.ascontiguousarray(self.mu.transpose(2, 0, 1))
+        b -= np.matmul(turned, mean.transpose(2, 1, 0)).transpose(1, 0, 2)
 
     def imbalance(self, moments: Moments) -> float:
         """Return the largest score of an effect, relative to the outcome that it sums."""
-        K = self.X.shape[1]
+        K = self.columns
         return max(
             float(np.max(np.abs(moments.exporter_time[:, :, K]) / np.maximum(self.exporter_total, 1e-300))),
             float(np.max(np.abs(moments.importer_time[:, :, K]) / np.maximum(self.importer_total, 1e-300))),
         )
 
-    def net(self, on_exporter_time: Array, on_importer_time: Array) -> tuple[Array, Array]:
-        """Return the regressors net of given exporter-time and importer-time effects and of pair means, (T * N * J, K).
+    def net(self, on_exporter_time: Array, on_importer_time: Array, order: Codes) -> tuple[Array, Array]:
+        """Take given exporter-time and importer-time effects and then pair means out of the regressors, for good.
 
-        Their cross products, weighted by the means, (K, K), come along while they are at hand.
+        Returns the regressors, (K, T, N, J), and their cross products weighted by the means, (K, K), where regressor k is put
+        at ``order[k]``.
         """
-        T, N, J = self.shape
-        K = self.X.shape[1]
-        out = self._room.reshape(T, N * J, K)
-        mean, products = np.zeros((K, N, J)), np.zeros((K, K))
-        rest, weighted = np.empty((K, N, J)), np.empty((K, N, J))  # of one period at a time, which stays in the cache
-        for done in (False, True):
-            for t, w in enumerate(self.mu):
-                np.subtract(self.X[t].reshape(K, N, J), on_exporter_time[t].T[:, :, None], out=rest)
-                rest -= on_importer_time[t].T[:, None, :]
-                if done:
-                    rest -= mean
-                np.multiply(rest, w, out=weighted)
-                if done:
-                    out[t] = rest.reshape(K, N * J).T
-                    products += rest.reshape(K, N * J) @ weighted.reshape(K, N * J).T
-                else:
-                    mean += weighted
-            if not done:
-                mean *= self.pair_inverse
-        return self._room, products
+        back = np.argsort(order)
+        on = (np.ascontiguousarray(v[:, :, back]) for v in (on_exporter_time, on_importer_time))
+        if self.rare.columns:
+            K, X = len(self.X), self.X
+            self.X = np.empty((self.columns, *self.shape))
+            self.X[order[:K]] = X
+            self.rare.spread(self.X, order[K:])
+        return self.X, self.kernels.net(self.X, self.mu, self.pair_inverse, *on)
 
 
-def _ratio(above: Array, below: Array) -> Array:
-    """Return ``above / below``, zero where there is nothing above and one where there is nothing below."""
-    return np.asarray(np.divide(above, below, out=np.where(above > 0, 1.0, 0.0), where=(above > 0) & (below > 0)))
+def _log(factor: Array) -> Array:
+    """Return the logarithm of positive factors, zero for others."""
+    return np.log(factor, out=np.zeros_like(factor), where=factor > 0)

@@ -15,9 +15,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import minimum_spanning_tree
 
+from cyber_trade_econ.hdfe import graph
 from cyber_trade_econ.hdfe.factor import Array, Codes, Factor, Mask, joined, last_rows
 
 if TYPE_CHECKING:
@@ -201,11 +200,5 @@ def _heaviest(parts: Codes, weight: Codes) -> Codes:
 
 def _forest(one: Codes, other: Codes, order: Codes) -> Codes:
     """Return the edges (positions) of a spanning forest of the graph that joins ``one`` to ``other``, the first in order."""
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
     width = int(one.max()) + 1
-    key = one[order] * (int(other.max()) + 1) + other[order]
-    edges = order[np.unique(key, return_index=True)[1]]  # of those that join the same two parts the first
-    size = width + int(other.max()) + 1
-    graph = sparse.coo_array((rank[edges] + 1.0, (one[edges], width + other[edges])), shape=(size, size)).tocsr()
-    return np.asarray(order[minimum_spanning_tree(graph).data.astype(np.int64) - 1])
+    return np.asarray(order[graph.forest(one[order], width + other[order], width + int(other.max()) + 1)])

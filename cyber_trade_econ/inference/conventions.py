@@ -55,6 +55,8 @@ def dyadic(exporter: str, importer: str) -> Dyadic:
     Cameron and Miller (2014), "Robust inference for dyadic data"; Aronow, Samii and Assenova (2015),
     https://doi.org/10.1093/pan/mpv018. Rows of one economy with itself are counted once.
     """
+    if not (isinstance(exporter, str) and isinstance(importer, str) and exporter and importer and exporter != importer):
+        raise ConfigError("dyadic()", found=(exporter, importer), allowed="two different column names")
     return Dyadic(exporter, importer)
 
 

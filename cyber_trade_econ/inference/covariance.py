@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cyber_trade_econ.errors import FewClusters
-from cyber_trade_econ.hdfe.factor import Array, Factor, components, cross, is_nested
+from cyber_trade_econ.hdfe.factor import Array, Effect, Factor, Slope, components, cross, is_nested
 from cyber_trade_econ.inference.conventions import Dyadic, SmallSample, Vcov
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+OF_VCOV = (
+    *("vcov", "ssc", "ssc_factor", "clusters", "vcov_repaired"),
+    *("effective_clusters", "few_clusters", "lags", "period", "places"),
+)
+"""Names of the facts that belong to a covariance and leave with it."""
 
 _ROUNDING = 1e-10  # eigenvalues of a correlation matrix above minus this are not negative
 
@@ -41,7 +46,7 @@ class Sandwich:
     notes: dict[str, Any]
 
 
-def absorbed_df(factors: Sequence[Factor], clusters: Sequence[Factor], rule: SmallSample, *, constant: bool) -> int:
+def absorbed_df(factors: Sequence[Effect], clusters: Sequence[Factor], rule: SmallSample, *, constant: bool) -> int:
     """Count the parameters that the effects use up in K.
 
     Parameters
@@ -55,14 +60,16 @@ def absorbed_df(factors: Sequence[Factor], clusters: Sequence[Factor], rule: Sma
     """
     if not factors or rule.k_fixef == "none":
         return 0
-    counted = list(factors)
+    remain = list(factors)
     if rule.k_fixef == "nested":
-        counted = [f for f in factors if not any(is_nested(f, c) for c in clusters)]
+        remain = [f for f in factors if not any(is_nested(f, c) for c in clusters)]
+    slopes = sum(int(f.moves.sum()) for f in remain if isinstance(f, Slope))  # one for each level that has one
+    counted = [f for f in remain if isinstance(f, Factor)]
     redundant = 0
     for position, factor in enumerate(counted[1:], start=1):
         ties = [1 if rule.redundant == "simple" else components(other, factor) for other in counted[:position]]
         redundant += max(ties)
-    used = sum(f.levels for f in counted) - redundant
+    used = sum(f.levels for f in counted) - redundant + slopes
     return max(used, 0 if constant else 1)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 FEW = 30
 """Effective clusters below which tests on t(G-1) are not to be trusted."""
 
+_AT_ONCE = 8  # regressors of which copies are held: all of them may not fit into memory twice
+
 
 def effective_clusters(estimate: Estimate, data: pd.DataFrame | Panel, by: str) -> pd.DataFrame:
     """Count clusters as their unequal size and leverage allow, coefficient by coefficient.
@@ -46,40 +48,48 @@ def effective_clusters(estimate: Estimate, data: pd.DataFrame | Panel, by: str) 
 
     model = linearised(estimate, data, clusters=(by,))
     group = model.design.groups[by]
-    independent, common, share = counted(model.basis, model.bread, model.weight, group)
+    independent, common, share = counted(model.within, model.root @ model.bread.T, model.weight, group)
     return pd.DataFrame(
         {"clusters": group.levels, "effective_0": independent, "effective_1": common, "leverage": share},
         index=estimate.coef.index,
     )
 
 
-def counted(basis: Array, bread: Array, weight: Array, group: Factor) -> tuple[Array, Array, Array]:
+def counted(within: Array, inverse: Array, weight: Array, group: Factor) -> tuple[Array, Array, Array]:
     """Return the two effective numbers of clusters and the largest leverage by coefficient, each (k,).
 
     Parameters
     ----------
-    basis, bread, weight
-        Regressors net of effects in orthonormal coordinates (n, k), root of the inverse information (k, k), weights (n,).
+    within, weight
+        Regressors net of effects (n, k), and weights (n,).
+    inverse
+        Their inverse information matrix, columns in the coordinates of the coefficients asked for, (k, k).
     group
         Clusters.
     """
-    partial = basis @ bread.T  # each column: a regressor net of all others, up to its length
-    pull = weight[:, None] * partial
-    alone, together = group.sums(pull * partial), group.sums(pull) ** 2
+    alone, together = (np.empty((group.levels, inverse.shape[1])) for _ in range(2))
+    size = np.empty(inverse.shape[1])
+    for first in range(0, inverse.shape[1], _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        partial = within @ inverse[:, some]  # regressors net of all others, up to their lengths
+        pull = weight[:, None] * partial
+        together[:, some] = group.sums(pull) ** 2
+        pull *= partial
+        alone[:, some], size[some] = group.sums(pull), weight @ pull
+    absorbed = together.sum(axis=0) < 1e-12 * size
     total = alone.sum(axis=0)
-    absorbed = together.sum(axis=0) < 1e-12 * (pull**2).sum(axis=0)
     second = np.where(absorbed, np.nan, _effective(np.where(absorbed, 1.0, together)))
     return _effective(alone), second, alone.max(axis=0) / total
 
 
 def facts(
-    basis: Array, bread: Array, weight: Array, groups: Mapping[str, Factor], names: Sequence[str]
+    within: Array, inverse: Array, weight: Array, groups: Mapping[str, Factor], names: Sequence[str]
 ) -> dict[str, Any]:
     """State the smallest effective number of clusters, over variables and coefficients, and warn where one is below `FEW`."""
     smallest = np.inf
     warnings = []
     for by, group in groups.items():
-        independent, common, _ = counted(basis, bread, weight, group)
+        independent, common, _ = counted(within, inverse, weight, group)
         worst = np.fmin(independent, common)
         if not worst.size:
             continue

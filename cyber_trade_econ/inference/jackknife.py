@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cyber_trade_econ.errors import ConfigError, EstimationError, NotIdentified
-from cyber_trade_econ.hdfe import poisson
 from cyber_trade_econ.hdfe.factor import is_nested
-from cyber_trade_econ.hdfe.leastsquares import independent, solve, weighted_lengths
-from cyber_trade_econ.hdfe.prune import prune
-from cyber_trade_econ.hdfe.separation import separated
-from cyber_trade_econ.inference.linearised import at
+from cyber_trade_econ.inference.carried import carried
+from cyber_trade_econ.inference.existing import existing
+from cyber_trade_econ.inference.linearised import weighted
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from cyber_trade_econ.design import Design
-    from cyber_trade_econ.hdfe.factor import Array, Factor, Mask
+    from cyber_trade_econ.hdfe.factor import Array, Factor
     from cyber_trade_econ.inference.linearised import Linearised
 
 
@@ -54,14 +55,16 @@ def jackknife(by: str, *, one_step: bool = False) -> Jackknife:
     return Jackknife(by, one_step)
 
 
-def covariance(model: Linearised, group: Factor, vcov: Jackknife, *, exponential: bool) -> Array:
+def covariance(
+    model: Linearised, group: Factor, vcov: Jackknife, *, exponential: bool, executor: Executor | None = None
+) -> Array:
     """Return CRV3 of the coefficients asked for, shape (k, k)."""
     if exponential and not vcov.one_step:
-        changes = _refitted(model, group)
+        changes = np.array(carried(partial(_refitted, model, model.started, group), group.levels, executor))
     elif all(is_nested(f, group) for f in model.design.factors.values()):
         changes = _downdated(model, group)
     else:
-        changes = _absorbed_again(model, group)
+        changes = np.array(carried(partial(_absorbed_again, model, group), group.levels, executor))
     changes = changes @ model.back.T
     return np.asarray(changes.T @ changes * (group.levels - 1) / group.levels)
 
@@ -81,52 +84,28 @@ def _downdated(model: Linearised, group: Factor) -> Array:
     return changes
 
 
-def _absorbed_again(model: Linearised, group: Factor) -> Array:
-    """Return the changes (G, k) of the linear problem, its effects absorbed anew without each cluster."""
-    changes = np.empty((group.levels, model.within.shape[1]))
-    for g in range(group.levels):
-        rows = group.codes != g
-        part = model.design.keep(rows, {})
-        weight, residual = model.weight[rows], model.residual[rows]
-        both = at(replace(part, X=np.column_stack([part.X, residual])), model.back, weight, residual).within
-        net, target = both[:, :-1], both[:, -1]
-        if not independent(net, weight, weighted_lengths(part.X, weight)).all():
-            raise _needed(model.design, g, "a regressor varies in this cluster alone")
-        changes[g] = solve(net, target, weight).beta
-    return changes
+def _absorbed_again(model: Linearised, group: Factor, g: int) -> Array:
+    """Return the change (k,) of the linear problem without cluster ``g``, its effects absorbed anew."""
+    rows = group.codes != g
+    part = weighted(model.design.keep(rows, {}), model.weight[rows], model.residual[rows])
+    result = model.solver.least_squares(part)
+    if not result.kept.all():
+        raise _needed(model.design, g, "a regressor varies in this cluster alone")
+    return result.beta
 
 
-def _refitted(model: Linearised, group: Factor) -> Array:
-    """Return the changes (G, k) of a Poisson model fitted without each cluster."""
-    whole = _poisson(model.design).beta
-    changes = np.empty((group.levels, len(whole)))
-    for g in range(group.levels):
-        part = _existing(model.design.keep(group.codes != g, {}))
-        if not len(part.y):
-            raise _needed(model.design, g, "no row with a Poisson estimate is left")
-        try:
-            result = _poisson(part)
-        except EstimationError as error:
-            raise _needed(model.design, g, str(error)) from error
-        if not result.kept.all():
-            raise _needed(model.design, g, "a regressor varies in this cluster alone")
-        changes[g] = result.beta - whole
-    return changes
-
-
-def _poisson(design: Design) -> poisson.PoissonFit:
-    return poisson.fit(design.y, design.X, list(design.factors.values()), design.w, design.offset)
-
-
-def _existing(design: Design) -> Design:
-    """Drop rows that are singletons or separated now that a cluster is gone."""
-    while True:
-        if design.factors:
-            design = design.keep(prune(list(design.factors.values()), design.y).keep, {})
-        bad: Mask = separated(design.y, design.X, list(design.factors.values()))
-        if not bad.any():
-            return design
-        design = design.keep(~bad, {})
+def _refitted(model: Linearised, started: Design, group: Factor, g: int) -> Array:
+    """Return the change (k,) of a Poisson model fitted without cluster ``g``."""
+    part, _ = existing(started.keep(group.codes != g, {}))
+    if not len(part.y):
+        raise _needed(model.design, g, "no row with a Poisson estimate is left")
+    try:
+        result = model.solver.poisson(part)
+    except EstimationError as error:
+        raise _needed(model.design, g, str(error)) from error
+    if not result.kept.all():
+        raise _needed(model.design, g, "a regressor varies in this cluster alone")
+    return result.beta
 
 
 def _needed(design: Design, g: int, why: str) -> NotIdentified:

@@ -12,8 +12,6 @@ from cyber_trade_econ import design as designs
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.formula import parse
-from cyber_trade_econ.hdfe.absorb import Layout, Projector
-from cyber_trade_econ.hdfe.leastsquares import solve
 from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
@@ -26,13 +24,50 @@ if TYPE_CHECKING:
 _OFF = 1e-3  # sums of scores, in standard deviations, above which data and estimate do not belong together
 
 
+class Solution(Protocol):
+    """What is read from a model that was fitted again; arrays as in `Linearised`."""
+
+    @property
+    def beta(self) -> Array:
+        """Coefficients of the columns kept, (k,)."""
+        ...
+
+    @property
+    def kept(self) -> Mask:
+        """Columns kept, (K,)."""
+        ...
+
+    @property
+    def root(self) -> Array:
+        """Root of the inverse information, (k, k)."""
+        ...
+
+    @property
+    def within(self) -> Array:
+        """Columns kept net of the effects, (n, k)."""
+        ...
+
+    @property
+    def residual(self) -> Array:
+        """Outcome less fit, (n,)."""
+        ...
+
+
 class Choices(Protocol):
-    """What is read from the options of a fit."""
+    """What is read from the options of a fit; with them comes the solver, which takes the path that suits a design."""
 
     vcov: Vcov
     ssc: str | SmallSample | None
     weights: str | None
     offset: str | None
+
+    def poisson(self, design: designs.Design) -> Solution:
+        """Fit a Poisson model."""
+        ...
+
+    def least_squares(self, design: designs.Design) -> Solution:
+        """Fit a linear model."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +86,8 @@ class Linearised:
         Weights (n,) and working residuals (n,): w and y - fit for OLS, w mu and (y - mu) / mu for PPML.
     root
         Root of the inverse of ``within' W within``, shape (k, k).
+    solver
+        Options of the fit, which know how to solve such problems.
     """
 
     design: designs.Design
@@ -59,6 +96,15 @@ class Linearised:
     weight: Array
     residual: Array
     root: Array
+    solver: Choices
+
+    @property
+    def started(self) -> designs.Design:
+        """The design of a Poisson model with the fitted index as its offset: its coefficients are changes of the estimate.
+
+        A model that differs little from the one fitted starts at its solution in this way, whatever path solves it.
+        """
+        return replace(self.design, offset=np.log(self.weight / self.design.w))
 
     @property
     def basis(self) -> Array:
@@ -78,7 +124,7 @@ class Linearised:
 
 def choices(estimate: Estimate) -> Choices:
     """Return the options of an estimate of `cyber_trade_econ.ols` or `cyber_trade_econ.ppml`; refuse all others."""
-    known = all(hasattr(estimate.options, name) for name in ("vcov", "ssc", "weights", "offset"))
+    known = all(hasattr(estimate.options, name) for name in ("vcov", "ssc", "weights", "offset", "poisson"))
     if estimate.model not in ("PPML", "OLS") or not known or estimate.sample is None:
         raise ConfigError("inference from scores", found=f"an estimate of {estimate.model}", allowed=("PPML", "OLS"))
     return cast("Choices", estimate.options)
@@ -113,21 +159,26 @@ def linearised(
     options = choices(estimate)
     frame = frame_of(data)
     full = designs.build(
-        parse(estimate.formula), frame, clusters=clusters, dyad=dyad, weights=options.weights, offset=options.offset
+        parse(estimate.formula, slopes=True),
+        frame,
+        clusters=clusters,
+        dyad=dyad,
+        weights=options.weights,
+        offset=options.offset,
     )
     design = full.keep(_used(estimate, frame, full), {})
     index = estimate.predict(frame.iloc[design.rows], "link").to_numpy()
     collinear = estimate.facts.get("collinear", ())
     kept = np.array([name not in collinear for name in design.names], dtype=bool)
     if kept.sum() != len(estimate.coef) or np.isnan(index).any():
-        raise _foreign(f"{int(kept.sum())} regressors, {int(np.isnan(index).sum())} rows without a prediction")
-    design, back = _centred(design, kept)
+        raise foreign(f"{int(kept.sum())} regressors, {int(np.isnan(index).sum())} rows without a prediction")
+    design, back = centred(design, kept)
     weight, residual = working(design.y, index, design.w, estimate.model)
-    out = at(design, back, weight, residual)
+    out = at(design, back, weight, residual, options)
     drift = np.abs(out.scores.sum(axis=0))
     scale = np.sqrt((out.scores**2).sum(axis=0)) + 1e-9 * np.sqrt(np.sum(design.w * design.y**2))
     if (drift > _OFF * scale).any():
-        raise _foreign("scores that do not sum to zero at the coefficients")
+        raise foreign("scores that do not sum to zero at the coefficients")
     return out
 
 
@@ -139,17 +190,17 @@ def working(y: Array, index: Array, w: Array, model: str) -> tuple[Array, Array]
     return w * mu, (y - mu) / mu
 
 
-def at(design: designs.Design, back: Array, weight: Array, residual: Array) -> Linearised:
+def at(design: designs.Design, back: Array, weight: Array, residual: Array, solver: Choices) -> Linearised:
     """Absorb the effects from the regressors of ``design`` at the given weights."""
-    state = projector(design, weight)
-    within = design.X if state is None else state.residual(design.X, state.effects(design.X))
-    return Linearised(design, back, within, weight, residual, solve(within, residual, weight).root)
+    net = solver.least_squares(weighted(design, weight, residual))
+    if not net.kept.all():
+        raise foreign(f"{int((~net.kept).sum())} regressors that the effects and the others reproduce")
+    return Linearised(design, back, net.within, weight, residual, net.root, solver)
 
 
-def projector(design: designs.Design, weight: Array) -> Projector | None:
-    """Return the projector on the effects of ``design``, or None where there are none."""
-    factors = list(design.factors.values())
-    return Layout(factors).weighted(weight) if factors else None
+def weighted(design: designs.Design, weight: Array, residual: Array) -> designs.Design:
+    """Return the least-squares problem with the given weights and outcomes."""
+    return replace(design, y=residual, w=weight, offset=np.zeros(len(weight)))
 
 
 def _used(estimate: Estimate, frame: pd.DataFrame, full: designs.Design) -> Mask:
@@ -164,12 +215,12 @@ def _used(estimate: Estimate, frame: pd.DataFrame, full: designs.Design) -> Mask
         )
     used = np.asarray(labels.isin(pd.Index([]) if estimate.sample is None else estimate.sample))
     if used.sum() != estimate.nobs:
-        raise _foreign(f"{int(used.sum())} of its {estimate.nobs} rows")
+        raise foreign(f"{int(used.sum())} of its {estimate.nobs} rows")
     return used
 
 
-def _centred(design: designs.Design, kept: Mask) -> tuple[designs.Design, Array]:
-    """Keep the estimated regressors, centred where there is a constant, as the fit itself does."""
+def centred(design: designs.Design, kept: Mask) -> tuple[designs.Design, Array]:
+    """Keep some regressors, centred where there is a constant, and return what leads back to the coefficients asked for."""
     names = tuple(n for n, flag in zip(design.names, kept, strict=True) if flag)
     X = design.X[:, kept]
     back = np.eye(X.shape[1])
@@ -179,7 +230,8 @@ def _centred(design: designs.Design, kept: Mask) -> tuple[designs.Design, Array]
     return replace(design, X=X, names=names), back
 
 
-def _foreign(found: str) -> ConfigError:
+def foreign(found: str) -> ConfigError:
+    """Return the error of data that are not those of the estimate."""
     return ConfigError(
         "the data of the estimate",
         found=found,

@@ -14,32 +14,35 @@ from cyber_trade_econ.errors import ConfigError, EmptySample
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference import driscoll_kraay, few_clusters, jackknife, spatial
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, SmallSample, Vcov, convention
-from cyber_trade_econ.inference.covariance import Sandwich, absorbed_df, positive, require_clusters, sandwich
+from cyber_trade_econ.inference.covariance import OF_VCOV, Sandwich, absorbed_df, positive, require_clusters, sandwich
 from cyber_trade_econ.inference.driscoll_kraay import DriscollKraay
 from cyber_trade_econ.inference.jackknife import Jackknife
 from cyber_trade_econ.inference.linearised import Linearised, choices, frame_of, linearised
 from cyber_trade_econ.inference.spatial import Conley
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from cyber_trade_econ.hdfe.factor import Array, Factor
     from cyber_trade_econ.records.estimate import Estimate
     from cyber_trade_econ.records.panel import Panel
 
 AnyVcov = Vcov | Jackknife | Conley | DriscollKraay
 _CONSTRUCTORS = ("cluster", "dyadic", "jackknife", "conley", "driscoll_kraay")
-_OURS = (
-    *("vcov", "ssc", "ssc_factor", "clusters", "vcov_repaired", "k", "adj_r2", "rmse"),
-    *("effective_clusters", "few_clusters", "lags", "period", "places"),
-)
 
 
 @one_thread()
 def with_vcov(
-    estimate: Estimate, data: pd.DataFrame | Panel, vcov: AnyVcov, *, ssc: str | SmallSample | None = None
+    estimate: Estimate,
+    data: pd.DataFrame | Panel,
+    vcov: AnyVcov,
+    *,
+    ssc: str | SmallSample | None = None,
+    executor: Executor | None = None,
 ) -> Estimate:
     """Return the same estimate with another covariance.
 
-    Effects are absorbed once more at the solution, by the general solver; nothing is estimated again, but for `jackknife`.
+    Effects are absorbed once more at the solution; nothing is estimated again, but for `jackknife`.
 
     Parameters
     ----------
@@ -50,6 +53,8 @@ def with_vcov(
     ssc
         Small-sample convention; by default that asked for in the fit. `jackknife` has its own factor (G-1)/G. For
         `driscoll_kraay` the number of periods takes the part of G; for `conley` the only factor is N/(N-K), if ``k_adj``.
+    executor
+        Carries the fits of a `jackknife`; results do not depend on it.
 
     Returns
     -------
@@ -77,7 +82,7 @@ def with_vcov(
     n, ols = estimate.nobs, estimate.model == "OLS"
     if n <= k and (ols or rule.k_adj):
         raise EmptySample("no degree of freedom is left", found=f"{n} rows for {k} parameters, fixed effects included")
-    cov = _covariance(model, vcov, frame, rule, k, ols=ols)
+    cov = _covariance(model, vcov, frame, rule, k, ols=ols, executor=executor)
     chosen: Any = estimate.options
     return replace(
         estimate,
@@ -119,13 +124,20 @@ def _nesting(model: Linearised, vcov: AnyVcov, frame: pd.DataFrame) -> list[Fact
 
 
 def _covariance(
-    model: Linearised, vcov: AnyVcov, frame: pd.DataFrame, rule: SmallSample, k: int, *, ols: bool
+    model: Linearised,
+    vcov: AnyVcov,
+    frame: pd.DataFrame,
+    rule: SmallSample,
+    k: int,
+    *,
+    ols: bool,
+    executor: Executor | None,
 ) -> Sandwich:
     n, groups = len(model.design.y), model.design.groups
     if isinstance(vcov, Jackknife):
         counts = {vcov.by: groups[vcov.by].levels}
         require_clusters(counts)
-        matrix = jackknife.covariance(model, groups[vcov.by], vcov, exponential=not ols)
+        matrix = jackknife.covariance(model, groups[vcov.by], vcov, exponential=not ols, executor=executor)
         return Sandwich(matrix, counts, counts[vcov.by] - 1, {"ssc": "(G-1)/G", "clusters": counts})
     if isinstance(vcov, Conley):
         meat, places = spatial.meat(model.scores, vcov, frame)
@@ -151,11 +163,12 @@ def _by_kernel(
 
 def _facts(estimate: Estimate, model: Linearised, cov: Sandwich, vcov: AnyVcov, k: int) -> dict[str, Any]:
     n = estimate.nobs
-    facts = {name: value for name, value in estimate.facts.items() if name not in _OURS}
+    facts = {name: value for name, value in estimate.facts.items() if name not in (*OF_VCOV, "k", "adj_r2", "rmse")}
     facts |= cov.notes | {"vcov": str(vcov), "k": k}
     if isinstance(vcov, Cluster | Jackknife):
         terms = list(estimate.coef.index)
-        facts |= few_clusters.facts(model.basis, model.bread, model.weight, model.design.groups, terms)
+        inverse = model.root @ model.bread.T
+        facts |= few_clusters.facts(model.within, inverse, model.weight, model.design.groups, terms)
     elif isinstance(vcov, Dyadic | DriscollKraay):
         facts |= few_clusters.counted_only(cov.notes["clusters"])
     if "adj_r2" in estimate.facts:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cyber_trade_econ.hdfe.absorb import Layout
 from cyber_trade_econ.hdfe.factor import is_nested
-from cyber_trade_econ.inference.linearised import projector
+from cyber_trade_econ.inference.linearised import weighted
 
 if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.factor import Array, Factor
@@ -79,14 +80,20 @@ def cluster_scores(model: Linearised, group: Factor, z: Array, residual: Array) 
 def _by_effects(model: Linearised, group: Factor, z: Array, residual: Array) -> Array:
     """Project z, cluster by cluster, on the effects: their share of ``fitted``, zero where they are nested in clusters."""
     out = np.zeros((group.levels, group.levels))
-    if all(is_nested(f, group) for f in model.design.factors.values()):
-        return out
-    state = projector(model.design, model.weight)
-    if state is None:
+    if all(is_nested(f, group) for f in model.design.factors.values()):  # or there are none
         return out
     for start in range(0, group.levels, _COLUMNS):
         chosen = np.arange(start, min(start + _COLUMNS, group.levels))
         alone = np.where(group.codes[:, None] == chosen, z[:, None], 0.0)
-        on_effects = alone - state.residual(alone, state.effects(alone))
+        on_effects = alone - _net_of_effects(model, alone)
         out[chosen] = group.sums(on_effects * (model.weight * residual)[:, None]).T
     return out
+
+
+def _net_of_effects(model: Linearised, columns: Array) -> Array:
+    """Take the effects out of columns by the path that suits the design; where they leave nothing of one, by projection."""
+    net = model.solver.least_squares(weighted(replace(model.design, X=columns), model.weight, model.residual))
+    if net.kept.all():
+        return net.within
+    state = Layout(list(model.design.factors.values())).weighted(model.weight)
+    return state.residual(columns, state.effects(columns))

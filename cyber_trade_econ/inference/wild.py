@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from cyber_trade_econ.errors import ConfigError, FewClusters, NotIdentified
-from cyber_trade_econ.hdfe import poisson
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.confidence import confidence_set
 from cyber_trade_econ.inference.draws import Plan, statistics
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     from cyber_trade_econ.inference.linearised import Linearised
     from cyber_trade_econ.records.estimate import Estimate
     from cyber_trade_econ.records.panel import Panel
+
+_ROUNDING = 1e-16  # share of an outcome below which its fitted mean cannot be read off the residual
 
 
 @dataclass(frozen=True)
@@ -146,25 +147,28 @@ def _perturbed(
     model: Linearised, group: Factor, j: int, beta: float, *, linear: bool, imposed: bool
 ) -> Callable[[float], ClusterScores]:
     """Return the clusters' scores as a function of the value imposed."""
-    z = _net(model, j)
-    free = cluster_scores(model, group, z, model.residual)
-    if not imposed:
-        return lambda _value: free
-    if linear:
+    if linear or not imposed:
+        z = _net(model, j)
+        free = cluster_scores(model, group, z, model.residual)
+        if not imposed:
+            return lambda _value: free
         # Residuals with the value imposed are those of the fit plus (beta - value) times the regressor net of all others.
         slope = cluster_scores(model, group, z, z)
         return lambda value: free.moved(slope, beta - value)
 
-    design = replace(model.design, X=model.design.X @ np.linalg.inv(model.back))
+    design = replace(model.started, X=model.design.X @ np.linalg.inv(model.back))
 
     def restricted(value: float) -> ClusterScores:
-        others = np.delete(design.X, j, axis=1)
-        fixed = value * design.X[:, j]
-        fit = poisson.fit(design.y, others, list(design.factors.values()), design.w, design.offset + fixed)
+        # The offset holds the fitted index, so the others' coefficients are changes: the solution is near.
+        others = replace(
+            design, X=np.delete(design.X, j, axis=1), offset=design.offset + (value - beta) * design.X[:, j]
+        )
+        fit = model.solver.poisson(others)
         if not fit.kept.all():
             raise NotIdentified("the model with the value imposed is not identified", found=f"{value:g}")
-        weight, residual = working(design.y, np.log(fit.mu), design.w, "PPML")
-        there = at(design, np.eye(design.X.shape[1]), weight, residual)
+        mean = np.maximum(design.y - fit.residual, _ROUNDING * design.y)
+        weight, residual = working(design.y, np.log(mean), design.w, "PPML")
+        there = at(design, np.eye(design.X.shape[1]), weight, residual, model.solver)
         return cluster_scores(there, group, _net(there, j), residual)
 
     return restricted

@@ -94,6 +94,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from cyber_trade_econ.design import check_frame, numeric
 from cyber_trade_econ.errors import BadOutcome, EmptySample
 from cyber_trade_econ.records.estimate import Estimate
 from cyber_trade_econ.records.panel import Panel
@@ -114,18 +115,22 @@ def @NAME@(data: pd.DataFrame | Panel, outcome: str) -> Estimate:
 
     Raises
     ------
+    FormulaError
+        If the data are no data frame or lack the column.
     EmptySample
         If fewer than two rows are left.
     BadOutcome
-        If the outcome is infinite somewhere.
+        If the outcome is not numeric, is infinite somewhere, or is the same everywhere.
     """
     frame = data.frame if isinstance(data, Panel) else data
+    check_frame(frame)
     sources: Mapping[str, Mapping[str, object]] = data.sources if isinstance(data, Panel) else {}
-    y = frame[outcome].dropna().to_numpy(dtype=float)
+    values = numeric(frame, outcome, "the outcome")
+    y = values[~np.isnan(values)]
     if len(y) < 2:
         raise EmptySample("@NAME@ needs two rows", found=len(y))
-    if not np.isfinite(y).all():
-        raise BadOutcome(f"the outcome {outcome!r} is infinite", found=f"{int((~np.isfinite(y)).sum())} row(s)")
+    if np.ptp(y) == 0:
+        raise BadOutcome(f"the outcome {outcome!r} does not vary", found=f"{y[0]} everywhere")
     terms = pd.Index(["mean"], name="term")
     return Estimate(
         model="@NAME@",

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import cyber_trade_econ as cte
 import cyber_trade_econ.gravity
+from cyber_trade_econ.errors import CyberTradeError
 from cyber_trade_econ.event_study import ESTIMATORS
 from cyber_trade_econ.report.provenance import json_safe
 from cyber_trade_econ.simulate import gravity_world, monthly_world
@@ -32,6 +34,7 @@ CALLS = {
             "trade_musd ~ treated | exporter^year + importer^year", d, endogenous="treated", instruments="z"
         ),
     ),
+    "jochmans": (ANNUAL, lambda d: cte.jochmans("trade_musd ~ treated | exporter^year + importer^year", d)),
     "twfe": (ANNUAL, lambda d: cte.event_study(d, "trade_musd", "pair", "year", "cohort", leads=2, lags=2)),
     "abnormal_trade": (
         MONTHLY,
@@ -49,8 +52,10 @@ QUESTIONS = {
     "concentrated",
     "fitted",
     "gauss_newton",
+    "iv_bootstrap",
     "park",
     "pseudo_likelihood",
+    "rectangles",
     "reset",
     "resistance",
     "trade_cost",
@@ -108,6 +113,30 @@ def test_the_data_are_not_changed(name):
     before = data.copy(deep=True)
     call(data)
     assert before.equals(data)
+
+
+BROKEN = {
+    "no rows": lambda d: d.iloc[:0],
+    "one row": lambda d: d.iloc[:1],
+    "no columns": lambda d: d[[]],
+    "infinite outcome": lambda d: d.assign(trade_musd=np.where(np.arange(len(d)) == 3, np.inf, d["trade_musd"])),
+    "outcome of text": lambda d: d.assign(trade_musd="a"),
+    "outcome of dates": lambda d: d.assign(trade_musd=pd.Timestamp("2020-01-01")),
+    "outcome missing everywhere": lambda d: d.assign(trade_musd=np.nan),
+    "outcome of zeros": lambda d: d.assign(trade_musd=0.0),
+    "two columns of one name": lambda d: pd.concat([d, d[["trade_musd"]]], axis=1),
+    "no frame": lambda d: d.to_dict("list"),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name not in ESTIMATORS])
+@pytest.mark.parametrize("how", BROKEN)
+def test_what_is_wrong_with_the_data_is_named(name, how):
+    data, call = CALLS[name]
+    with pytest.raises(CyberTradeError) as caught:
+        call(BROKEN[how](data))
+    assert caught.value.exit_code in (2, 4, 5)
+    assert len(str(caught.value)) > 30
 
 
 @pytest.mark.parametrize("fit", [cte.ols, cte.ppml], ids=["ols", "ppml"])

@@ -1,6 +1,14 @@
-"""Worlds in which three-way PPML is biased and its standard errors too small, and what the correction makes of them."""
+"""Worlds in which three-way PPML is biased and its standard errors too small, and what the correction makes of them.
+
+``python tests/recovery/test_bias_correction.py [--economies 50] [--periods 10] [--draws 600] [--law poisson]`` runs the
+experiment at any size and writes bias and coverage before and after the correction with their Monte Carlo errors. At the size
+given it takes less than a minute.
+"""
 
 from __future__ import annotations
+
+import argparse
+import sys
 
 import numpy as np
 import pandas as pd
@@ -13,16 +21,16 @@ from cyber_trade_econ.inference.conventions import cluster
 TRUTH = 1.0
 
 
-def world(economies: int, periods: int, rng: np.random.Generator, law: str) -> pd.DataFrame:
+def world(economies: int, periods: int, rng: np.random.Generator, law: str, *, pairs: bool = True) -> pd.DataFrame:
     """Draw flows in the manner of Weidner and Zylkin (2021), section 5, https://doi.org/10.1016/j.jinteco.2021.103513.
 
     The regressor follows the effects and its own past. The noise is log-normal with mean one, correlated over the periods of
     a pair; its variance is one (``"constant"``), or the inverse of the mean (``"poisson"``), or grows with the regressor
-    (``"mixed"``).
+    (``"mixed"``). Without ``pairs`` no pair differs from others for good.
     """
     n, t = economies, periods
     a, b = rng.normal(0, 0.25, (n, 1, t)), rng.normal(0, 0.25, (1, n, t))
-    pair = rng.normal(0, 0.25, (n, n, 1))
+    pair = rng.normal(0, 0.25, (n, n, 1)) * pairs
     shocks = rng.normal(0, np.sqrt(0.5), (n, n, t + 1))
     x = np.empty((n, n, t))
     last = pair[:, :, 0] + shocks[:, :, 0]
@@ -40,12 +48,18 @@ def world(economies: int, periods: int, rng: np.random.Generator, law: str) -> p
     return frame[e != i].reset_index(drop=True)
 
 
-def experiment(economies: int, periods: int, draws: int, law: str = "constant") -> pd.DataFrame:
+THREE = "y ~ x | exporter^year + importer^year + exporter^importer"
+TWO = "y ~ x | exporter^year + importer^year"
+
+
+def experiment(economies: int, periods: int, draws: int, law: str = "constant", formula: str = THREE) -> pd.DataFrame:
     """Estimate and standard error, before and after correction, one row per draw."""
     out = []
     for seed in range(draws):
-        frame = world(economies, periods, np.random.default_rng([economies, periods, seed]), law)
-        e = ppml("y ~ x | exporter^year + importer^year + exporter^importer", frame, vcov=cluster("exporter^importer"))
+        frame = world(
+            economies, periods, np.random.default_rng([economies, periods, seed]), law, pairs=formula == THREE
+        )
+        e = ppml(formula, frame, vcov=cluster("exporter^importer"))
         c = bias_correction(e, frame)
         out.append((e.coef["x"], e.se["x"], c.coef["x"], c.se["x"]))
     return pd.DataFrame(out, columns=["b", "se", "corrected_b", "corrected_se"])
@@ -116,3 +130,52 @@ def test_where_noise_grows_with_the_regressor_the_correction_helps_and_does_not_
     assert s["bias before"] < -5 * s["error before"]
     assert step.mean() > 4 * step.std() / np.sqrt(len(d))
     assert s["coverage before"] < s["coverage after"] < 0.9
+
+
+def test_fifty_economies_over_ten_periods():
+    """The size of a real panel, 100 draws: coverage has an error of 0.022 and the band is three of them wide.
+
+    Longer runs, before and after the correction: 600 draws here 0.905 and 0.953 (0.009), bias 0.49 and 0.06 standard
+    deviations; 600 draws over five periods 0.878 and 0.935, bias 0.50 and 0.08; 200 draws of 100 economies 0.925 and 0.940
+    (0.015), bias 0.54 and 0.03. Noise of constant relative variance, where a few large flows carry the estimate, gives 0.892
+    and 0.890 (600 draws here): standard errors rise from 0.81 to 0.84 of the standard deviation, and that is all.
+    """
+    s = summary(experiment(50, 10, DRAWS, "poisson"))
+    assert abs(s["coverage after"] - 0.95) < 3 * 0.022
+    assert s["coverage before"] <= s["coverage after"]
+    assert s["bias before"] > 3 * s["error before"]
+    assert abs(s["bias after"]) < 3 * s["error after"]
+
+
+def test_with_two_way_effects_standard_errors_rise_to_their_level():
+    """No bias to correct in a cross-section of 15 economies, but errors that are too small.
+
+    300 draws: 0.83 and 0.95 of the standard deviation (error 0.04), coverage 0.880 and 0.930 (0.013); with 30 economies 0.985
+    and 1.07, 0.940 and 0.960.
+    """
+    d = experiment(15, 1, 200, "poisson", TWO)
+    s = summary(d)
+    assert (d["corrected_b"] == d["b"]).all()
+    assert abs(s["bias before"]) < 3 * s["error before"]
+    assert s["coverage before"] < 0.95 - 2 * 0.0154
+    assert abs(s["coverage after"] - 0.95) < 3 * 0.0154
+    assert s["se/sd before"] < 0.92
+    assert abs(s["se/sd after"] - 1) < 3 * 0.05
+
+
+def main() -> None:
+    """Run the experiment at the size asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, size in (("economies", 50), ("periods", 10), ("draws", 600)):
+        parser.add_argument(f"--{name}", type=int, default=size)
+    parser.add_argument("--law", choices=["constant", "poisson", "mixed"], default="poisson")
+    asked = parser.parse_args()
+    found = summary(experiment(asked.economies, asked.periods, asked.draws, asked.law))
+    sys.stdout.write(
+        f"{vars(asked)}\nMonte Carlo error of a coverage of 0.95: {(0.95 * 0.05 / asked.draws) ** 0.5:.4f}\n"
+    )
+    sys.stdout.write("".join(f"{name:18} {value: .4f}\n" for name, value in found.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -141,7 +141,7 @@ def test_a_pair_that_effects_fit_perfectly_adds_nothing():
     assert 0 < found < 8
 
 
-@pytest.mark.parametrize("shape", [{}, {"missing": 0.1}, {"domestic": True}])
+@pytest.mark.parametrize("shape", [{}, {"missing": 0.1}, {"exporters": 5, "importers": 8}, {"domestic": True}])
 def test_two_way_is_the_definition(shape):
     frame = world(**shape)
     e = fitted(TWO, frame)
@@ -335,9 +335,24 @@ def test_memory_is_estimated_before_it_is_taken():
         bias_correction(e, frame, memory_gb=0.001)
     refused = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # The estimate is 8 bytes x (40 x 40 x 10 x 16 + 100 x 40 x 240) = 0.0097 GB; frames and codes come on top.
-    assert used < 2 * 0.0097e9
+    # The estimate is 8 bytes x (40 x 40 x 10 x 20 + 2 x 400 x 400) = 0.0051 GB; frames, codes and one tile come on top.
+    assert used < 2.5 * 0.0051e9
     assert refused < used / 2
+
+
+def test_two_way_effects_need_memory_and_time_for_each_period_by_itself():
+    """Periods do not meet without pair effects: ten times as many take ten times as much of both."""
+    e = {t: fitted(TWO, frame) for t, frame in ((2, world(30, 30, 2)), (20, world(30, 30, 20)))}
+    peak = {}
+    for t, estimate in e.items():
+        frame = world(30, 30, t)
+        tracemalloc.start()
+        bias_correction(estimate, frame, memory_gb=0.01)
+        peak[t] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak[20] < 15 * peak[2]
+    with pytest.raises(EstimationError, match="needs about"):  # the control: pair effects tie periods together
+        bias_correction(fitted(THREE, world(30, 30, 20)), world(30, 30, 20), memory_gb=0.005)
 
 
 def test_a_coefficient_that_one_pair_determines_is_refused():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cyber_trade_econ import memory
 from cyber_trade_econ.errors import (
     BadOutcome,
     BadRegressor,
@@ -22,6 +23,7 @@ from cyber_trade_econ.gravity.ppml import ppml
 from cyber_trade_econ.gravity.reset import reset
 from cyber_trade_econ.inference.conventions import cluster, dyadic, ssc
 from cyber_trade_econ.inference.wald import wald
+from cyber_trade_econ.memory import NotEnoughMemory
 from cyber_trade_econ.records.panel import Panel
 from cyber_trade_econ.simulate import gravity_world
 
@@ -379,3 +381,101 @@ def test_categories_without_an_order_are_refused(world):
     mixed = world.assign(k=np.array(["a", 1], dtype=object)[np.arange(len(world)) % 2])
     with pytest.raises(BadRegressor, match=r"i\(k\) mixes types"):
         ppml("trade_musd ~ i(k)", mixed)
+
+
+# --- few clusters --------------------------------------------------------------------------------------------------------
+def test_few_clusters_are_warned_of_in_the_fit(world):
+    from cyber_trade_econ.inference.few_clusters import FEW, effective_clusters
+    from cyber_trade_econ.inference.recovariance import with_vcov
+
+    for fit, formula in ((ppml, THREE_WAY), (ols, f"log({THREE_WAY.replace(' ~', ') ~')}"), (ppml, "trade_musd ~ x")):
+        for by in (("exporter",), ("exporter", "year"), ("pair",)):
+            e = fit(formula, world, vcov=cluster(*by))
+            least = min(np.nanmin(effective_clusters(e, world, b)[["effective_0", "effective_1"]]) for b in by)
+            np.testing.assert_allclose(e.facts["effective_clusters"], least, rtol=1e-8)  # absorbed twice to 1e-10
+            assert ("few_clusters" in e.facts) == (least < FEW)
+            again = with_vcov(e, world, cluster(*by)).facts
+            np.testing.assert_allclose(again["effective_clusters"], least, rtol=1e-8)
+            assert again.get("few_clusters") == e.facts.get("few_clusters")
+    assert (
+        "exporter: 10 clusters, effectively" in ppml(THREE_WAY, world, vcov=cluster("exporter")).facts["few_clusters"]
+    )
+    assert "wild_bootstrap" in ppml(THREE_WAY, world, vcov=cluster("exporter")).facts["few_clusters"]
+    assert "economies: 10" in ppml(THREE_WAY, world, vcov=dyadic("exporter", "importer")).facts["few_clusters"]
+    assert "few_clusters" not in ppml("trade_musd ~ x", world, vcov="hetero").facts
+
+
+# --- memory --------------------------------------------------------------------------------------------------------------
+def test_a_fit_that_cannot_fit_is_refused_before_anything_is_allocated():
+    import tracemalloc
+
+    n = 100_000
+    frame = pd.DataFrame({"y": np.ones(n), "g": np.arange(n) // 2, "x": np.arange(n) % 7.0})
+    tracemalloc.start()
+    with pytest.raises(NotEnoughMemory, match=r"100,000 rows and 50,000 regressors needs about 130 GiB") as caught:
+        ols("y ~ i(g)", frame)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "available" in str(caught.value)
+    assert "can be fixed effects" in str(caught.value)
+    assert peak < 100e6  # one column is 0.8 MB, all of them 40 GB
+    assert ols("x ~ y | g", frame, collinear="drop").nobs == n  # control: what the message advises
+
+
+def test_the_limit_decides(world, monkeypatch):
+    for limit, fits in ((1e4, False), (1e9, True), (None, True)):
+        monkeypatch.setattr(memory, "available", lambda limit=limit: limit)
+        if fits:
+            assert ppml(THREE_WAY, world).nobs == len(world)
+        else:
+            with pytest.raises(NotEnoughMemory, match=r"9\.31e-06 GiB available"):
+                ppml(THREE_WAY, world)
+
+
+@pytest.mark.parametrize("k", [1, 8])
+@pytest.mark.parametrize("effects", ["", " | pair", " | exporter^year + importer^year", THREE_WAY[20:]])
+def test_the_estimate_is_near_the_peak_and_not_above_it(monkeypatch, k, effects):
+    import tracemalloc
+
+    frame = gravity_world(40, 12, seed=1)
+    for j in range(k):
+        frame[f"z{j}"] = np.random.default_rng(j).normal(size=len(frame))
+    estimated = []
+    monkeypatch.setattr(memory, "require", lambda needed, _what, _fix: estimated.append(needed))
+    formula = f"trade_musd ~ {' + '.join(f'z{j}' for j in range(k))}{effects}"
+    ppml(formula, frame)  # imports and caches are not part of the peak
+    tracemalloc.start()
+    ppml(formula, frame)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.3 * peak < estimated[-1] < peak
+
+
+def test_memory_left_is_the_least_of_machine_and_control_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_machine", lambda: 8e9)
+    monkeypatch.setattr(memory, "_control_groups", lambda: [3e9, 5e9])
+    assert memory.available() == 3e9
+    monkeypatch.setattr(memory, "_control_groups", list)
+    assert memory.available() == 8e9
+    monkeypatch.setattr(memory, "_machine", lambda: None)
+    assert memory.available() is None  # where nothing is known, nothing is refused
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_control_groups_are_read_with_their_parents(tmp_path, monkeypatch, version):
+    root = tmp_path / "memory" if version == 1 else tmp_path
+    limit, used = (
+        ("memory.limit_in_bytes", "memory.usage_in_bytes") if version == 1 else ("memory.max", "memory.current")
+    )
+    for folder, most, now in (
+        (root / "a" / "b", "max" if version == 2 else "9" * 18, "50"),
+        (root / "a", "1000", "400"),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / limit).write_text(most)
+        (folder / used).write_text(now)
+    (root / "a" / "memory.stat").write_text("anon 300\ninactive_file 100\n")
+    (tmp_path / "own").write_text("4:cpu,memory:/a/b\n3:cpu:/else\n" if version == 1 else "0::/a/b\n")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "_OWN", tmp_path / "own")
+    assert min(memory._control_groups()) == 700.0

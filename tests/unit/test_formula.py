@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cyber_trade_econ.errors import FormulaError
-from cyber_trade_econ.formula import MAX_LENGTH, Atom, parse
+from cyber_trade_econ.formula import MAX_LENGTH, Atom, parse, slope_name
 
 
 def test_parts_are_read():
@@ -16,6 +16,35 @@ def test_parts_are_read():
     assert [":".join(map(str, t)) for t in f.terms] == ["log(dist_km)", "contig:lang", "i(year, ref=2005)"]
     assert f.effects == (("exporter", "year"), ("importer", "year"), ("pair",))
     assert f.intercept
+
+
+def test_varying_slopes_are_read_where_they_are_known():
+    f = parse("trade ~ x | exporter^year + exporter^importer[year] + sector[log_size]", slopes=True)
+    assert f.effects == (("exporter", "year"), ("exporter", "importer"), ("sector",))
+    assert f.slopes == ((("exporter", "importer"), "year"), (("sector",), "log_size"))
+    assert [slope_name(s) for s in f.slopes] == ["exporter^importer[year]", "sector[log_size]"]
+    assert f.columns == ("trade", "x", "exporter", "year", "importer", "sector", "log_size")
+    assert parse(str(f), slopes=True) == f
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("y ~ x | pair[[year]]", "slopes without the effects of pair"),
+        ("y ~ x | pair[year, z]", "one varying slope"),
+        ("y ~ x | pair[year] + pair", "stands twice"),
+        ("y ~ x | pair[pair]", "does not vary"),
+        ("y ~ x | pair[]", "the variable of a slope"),
+        ("y ~ x | pair[2]", "the variable of a slope"),
+        ("y ~ x | pair[year", "']'"),
+        ("y ~ x | pair[log(year)]", "']'"),
+        ("y ~ x[z]", "the end of the formula"),
+    ],
+)
+def test_slopes_that_are_not_understood_are_refused(text, named):
+    with pytest.raises(FormulaError) as caught:
+        parse(text, slopes=True)
+    assert named in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +132,7 @@ def test_long_and_nested_formulas_end_at_once():
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_read_or_refused(text):
     try:
-        parsed = parse(text)
+        parsed = parse(text, slopes=True)
     except FormulaError:
         return
-    assert parse(str(parsed)) == parsed
+    assert parse(str(parsed), slopes=True) == parsed

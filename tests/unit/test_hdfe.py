@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from cyber_trade_econ.errors import NotConverged
-from cyber_trade_econ.hdfe import absorb, linear, poisson
+from cyber_trade_econ.hdfe import absorb, conjugate, linear, poisson, precondition
 from cyber_trade_econ.hdfe.factor import Factor, compact, components, cross, is_nested
 from cyber_trade_econ.hdfe.prune import prune
 from cyber_trade_econ.hdfe.separation import separated
@@ -29,10 +29,10 @@ def draw(seed, n=300, levels=(12, 9, 7)):
     return y[keep], X[keep], tuple(compact(f.codes[keep]) for f in factors), rng.uniform(0.5, 2, n)[keep]
 
 
-@pytest.mark.parametrize("limit", [0, 1000], ids=["conjugate gradients", "Cholesky"])
+@pytest.mark.parametrize("limit", [0, 1000], ids=["conjugate gradients", "exact parts"])
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_projection_equals_least_squares_on_dummies(limit, count, monkeypatch):
-    monkeypatch.setattr(absorb, "DENSE_LIMIT", limit)
+    monkeypatch.setattr(precondition, "LARGEST_PART", limit)
     _, X, factors, w = draw(1)
     factors = factors[:count]
     projector = absorb.Layout(factors).weighted(w)
@@ -43,10 +43,10 @@ def test_projection_equals_least_squares_on_dummies(limit, count, monkeypatch):
     np.testing.assert_allclose(got, want, atol=1e-10)  # two algorithms in double precision
 
 
-@pytest.mark.parametrize("limit", [0, 1000], ids=["conjugate gradients", "Cholesky"])
+@pytest.mark.parametrize("limit", [0, 1000], ids=["conjugate gradients", "exact parts"])
 def test_a_chain_of_effects_is_absorbed_exactly(limit, monkeypatch):
     """The graph on which alternating projections crawl: 200 levels joined in a chain."""
-    monkeypatch.setattr(absorb, "DENSE_LIMIT", limit)
+    monkeypatch.setattr(precondition, "LARGEST_PART", limit)
     a = np.repeat(np.arange(200), 2)
     b = np.concatenate([[0], np.repeat(np.arange(1, 200), 2), [200]])
     factors = [compact(np.tile(a, 2)), compact(np.tile(b, 2))]
@@ -58,12 +58,78 @@ def test_a_chain_of_effects_is_absorbed_exactly(limit, monkeypatch):
     np.testing.assert_allclose(got, x - D @ np.linalg.lstsq(D, x, rcond=None)[0], atol=1e-8)
 
 
+def chain(levels):
+    """Two factors whose levels are joined in one long chain, each link by two rows."""
+    a = np.repeat(np.arange(levels), 2)
+    b = np.concatenate([[0], np.repeat(np.arange(1, levels), 2), [levels]])
+    return [compact(np.tile(a, 2)), compact(np.tile(b, 2))]
+
+
+@pytest.mark.parametrize("fit", ["linear", "poisson"])
+@pytest.mark.parametrize(("levels", "limit"), [(250, 0), (250, 1000), (1200, 1000)])
+def test_a_regressor_that_a_chain_of_effects_takes_up_is_found(fit, levels, limit, monkeypatch):
+    """What is left of it is the error of the solver, which on a chain is largest."""
+    monkeypatch.setattr(precondition, "LARGEST_PART", limit)
+    rng = np.random.default_rng(0)
+    factors = chain(levels)
+    taken = sum(rng.normal(size=f.levels)[f.codes] for f in factors)
+    x = rng.normal(size=len(taken))
+    X = np.column_stack([x, taken, x + 3 * taken])
+    y, w = rng.poisson(np.exp(0.3 * x + 1)) + 1.0, np.ones(len(x))
+    with_both, alone = (
+        linear.fit(y, Z, factors, w) if fit == "linear" else poisson.fit(y, Z, factors, w, np.zeros(len(y)))
+        for Z in (X, X[:, :1])
+    )
+    assert with_both.kept.tolist() == [True, False, False]
+    np.testing.assert_allclose(with_both.beta, alone.beta, rtol=1e-12)
+
+
+def test_columns_without_effects_are_left_as_they_are(monkeypatch):
+    """Residuals are orthogonal to all effects: there is nothing but rounding to solve for."""
+    monkeypatch.setattr(precondition, "LARGEST_PART", 0)
+    _, X, factors, w = draw(11)
+    projector = absorb.Layout(factors).weighted(w)
+    net, _ = projector.absorb(X)
+    again, effects = projector.absorb(net)
+    np.testing.assert_allclose(again, net, atol=1e-13)
+    assert max(np.abs(e).max() for e in effects) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("limit", "used"),
+    [(1000, "Separate"), (60, "Bordered"), (20, "Beside"), (0, "Beside")],
+)
+def test_every_approximate_inverse_leads_to_the_same_projection(limit, used, monkeypatch):
+    """Exporter-year and importer-year effects fall into years without the pairs; regions join the years again."""
+    monkeypatch.setattr(precondition, "LARGEST_PART", limit)
+    rng = np.random.default_rng(5)
+    n, years, regions = 15, 8, 5
+    exporter, importer, year = (a.ravel() for a in np.indices((n, n, years)))
+    kept = rng.random(len(year)) < 0.8
+    exporter, importer, year = exporter[kept], importer[kept], year[kept]
+    region = (exporter % regions) * regions + importer % regions
+    factors = [
+        compact(c)
+        for c in (exporter * years + year, importer * years + year, exporter * n + importer, region * 2 + year // 4)
+    ]
+    x, w = rng.normal(size=(len(year), 2)), np.exp(rng.normal(0, 3, len(year)))
+    projector = absorb.Layout(factors).weighted(w)
+    assert type(projector._near).__name__ == used
+    got, _ = projector.absorb(x)
+    root = np.sqrt(w)[:, None]
+    D = dummies(factors)
+    want = x - D @ np.linalg.lstsq(root * D, root * x, rcond=1e-13)[0]
+    # Two algorithms in double precision; the lightest rows weigh a millionth of the heaviest.
+    np.testing.assert_allclose(root * got, root * want, atol=1e-9 * np.abs(root * x).max())
+
+
 def test_projection_gives_up_loudly(monkeypatch):
-    monkeypatch.setattr(absorb, "DENSE_LIMIT", 0)
+    monkeypatch.setattr(precondition, "LARGEST_PART", 0)
     _, X, factors, w = draw(2)
     projector = absorb.Layout(factors).weighted(w)
     assert projector.effects(X)  # control: enough iterations
-    monkeypatch.setattr(absorb, "MAX_ITERATIONS", 2)
+    monkeypatch.setattr(conjugate, "MAX_ITERATIONS", 2)
+    monkeypatch.setattr(conjugate, "FEW", 0)
     with pytest.raises(NotConverged, match="fixed effects"):
         projector.effects(X)
 

@@ -13,6 +13,7 @@ from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe import blocks, perperiod, poisson, threeway
 from cyber_trade_econ.hdfe.factor import compact
 from cyber_trade_econ.hdfe.prune import prune
+from cyber_trade_econ.hdfe.rare import FEWEST, rare_columns
 from cyber_trade_econ.hdfe.separation import separated
 from cyber_trade_econ.simulate import gravity_world
 
@@ -50,6 +51,16 @@ def panel(seed, shape=(1, 9, 8, 6), gaps=0.1, columns=3, spread=1.0, domestic=0.
     n = len(kept)
     w, offset = (rng.uniform(0.2, 3, n), rng.normal(size=n)) if weighted else (np.ones(n), np.zeros(n))
     return y[kept], X[kept], factors, w, offset
+
+
+def with_events(seed, events=11, **shape):
+    """A panel with dummies of events, mostly zero and some in the same cell, among other regressors."""
+    y, X, factors, w, offset = panel(seed, **shape)
+    rng = np.random.default_rng(seed)
+    dummies = (rng.random((len(y), events)) < 0.05) * rng.choice([1.0, -0.5], events)
+    y = y * np.exp(dummies @ np.linspace(-0.4, 0.4, events))
+    at = rng.permutation(X.shape[1] + events)  # their place among the regressors must not matter
+    return y, np.column_stack([X, dummies])[:, at], factors, w, offset
 
 
 def both(y, X, factors, w, offset, **options):
@@ -109,6 +120,38 @@ def test_equals_the_general_path_on_any_panel(seed, gaps, exporters, importers, 
         assume(False)
     fast = threeway.fit(y, X, w, offset, blocks=blocks.detect(factors))
     agree(fast, slow, y, w, tolerance=1e-8)  # tiny panels can be nearly separated
+
+
+@pytest.mark.parametrize("case", [{}, {"gaps": 0.4, "weighted": True}, {"shape": (3, 9, 8, 5)}, {"columns": 0}])
+def test_regressors_that_are_mostly_zero(case):
+    y, X, factors, w, offset = with_events(0, **case)
+    assert rare_columns(X).sum() == 11
+    fast, slow = both(y, X, factors, w, offset)
+    agree(fast, slow, y, w)
+    index = X @ fast.beta + offset + sum(e[f.codes] for e, f in zip(fast.effects, factors, strict=True))
+    np.testing.assert_allclose(np.exp(index), fast.mu, rtol=1e-9)
+
+
+def test_collinear_regressors_that_are_mostly_zero():
+    y, X, factors, w, offset = with_events(1)
+    rng = np.random.default_rng(0)
+    once = rng.choice(
+        np.flatnonzero(factors[0].codes == 3), 1
+    )  # one importer's dummy in a period is no effect: it is kept
+    single = np.zeros(len(y))
+    single[once] = 1.0
+    of_effect = (factors[1].codes == 2).astype(float)
+    wide = np.column_stack([of_effect, X, X[:, [-1]] * 3, single])
+    fast, slow = both(y, wide, factors, w, offset)
+    assert fast.kept.tolist() == [False] + [True] * X.shape[1] + [False, True]
+    agree(fast, slow, y, w, tolerance=1e-8)  # a dummy of one row makes its fit exact
+
+
+def test_few_columns_of_zeros_are_not_worth_a_list():
+    _, X, *_ = with_events(0)
+    few, many = with_events(0, events=FEWEST - 1)[1], with_events(0, events=FEWEST)[1]
+    assert (rare_columns(few).sum(), rare_columns(many).sum()) == (0, FEWEST)
+    assert not rare_columns(X[:, :0]).any()
 
 
 def test_effects_reproduce_the_fit():

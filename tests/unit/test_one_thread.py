@@ -5,13 +5,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import scipy.linalg
 
 from cyber_trade_econ.hdfe import one_thread as threads
 from cyber_trade_econ.hdfe.one_thread import one_thread
 
+PACKAGES = ("numpy", "scipy")
+assert scipy.linalg  # its library is loaded with it
+
 
 def counts():
-    return [get() for get, _ in threads._libraries()]
+    return [get() for package in PACKAGES for get, _ in threads._libraries(package)]
 
 
 @pytest.fixture
@@ -20,10 +24,11 @@ def several():
     before = counts()
     if not before:
         pytest.skip("NumPy and SciPy bring no OpenBLAS along here")
-    for _, put in threads._libraries():
+    puts = [put for package in PACKAGES for _, put in threads._libraries(package)]
+    for put in puts:
         put(2)
     yield [2] * len(before)
-    for (_, put), count in zip(threads._libraries(), before, strict=True):
+    for put, count in zip(puts, before, strict=True):
         put(count)
 
 

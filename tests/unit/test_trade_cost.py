@@ -54,6 +54,21 @@ class TestTradeVolume:
         variance = 0.04 + 2 * 0.01 * np.log(1.1) + 0.09 * np.log(1.1) ** 2
         assert row["std_error"] == pytest.approx(np.exp(value) * variance**0.5)
 
+    def test_standard_errors_are_those_of_finite_differences(self):
+        """The delta method by hand: every coefficient moved by a little, for both transformations."""
+        change = {"rta": 1, "log(tariff)": 0.3}
+        for effect in (
+            lambda e: trade_volume(e, change),
+            lambda e: tariff_equivalent(e, change, elasticity=-4),
+            lambda e: tariff_equivalent(e, {"rta": 1}, elasticity="log(tariff)"),
+        ):
+            ends = [[effect(known(b)).frame.loc[0, "estimate"] for b in moved] for moved in self.NEAR]
+            gradient = np.array([(high - low) / 2e-6 for low, high in ends])
+            want = (gradient @ known().vcov.to_numpy() @ gradient) ** 0.5
+            assert effect(known()).frame.loc[0, "std_error"] == pytest.approx(want, rel=1e-8)
+
+    NEAR = (((0.5 - 1e-6, -2.0), (0.5 + 1e-6, -2.0)), ((0.5, -2.0 - 1e-6), (0.5, -2.0 + 1e-6)))
+
     def test_every_term_by_default_and_the_level(self):
         both = trade_volume(known(), level=0.9)
         assert list(both.frame["term"]) == ["rta", "log(tariff)"]
@@ -199,6 +214,34 @@ class TestAverageEffect:
         assert found.frame.loc[0, "std_error"] == pytest.approx(want, rel=1e-5)  # numerical gradient
         assert found.facts["rows"] == len(rows)
 
+    @pytest.mark.parametrize("kind", ["change", "derivative"])
+    def test_with_three_sets_of_effects_the_gradient_passes_through_all_of_them(self, world, kind):
+        """Effects as indicators of every level, a generalised inverse for what is not identified, differences by hand."""
+        effects = [("exporter", "year"), ("importer", "year"), ("pair",)]
+        e = ppml(
+            "trade_musd ~ treated + x | exporter^year + importer^year + pair", world, vcov=cluster("pair"), ssc="none"
+        )
+        used = world.loc[e.sample]
+        numbers = [used.groupby(list(by)).ngroup().to_numpy() for by in effects]
+        Z = np.column_stack([used[["treated", "x"]], *(np.eye(n.max() + 1)[n] for n in numbers)])
+        index = e.predict(used, "link").to_numpy()
+        mean, b = np.exp(index), np.linalg.lstsq(Z, index)[0]
+        b[:2], b[2:] = e.coef, np.linalg.lstsq(Z[:, 2:], index - Z[:, :2] @ e.coef.to_numpy())[0]
+        rows = used.index[(used["treated"] == 1) & (used["x"] > 0)]
+        chosen = Z[used.index.isin(rows)]
+
+        def average(at: np.ndarray) -> float:
+            moved = np.expm1(-at[0] + 0.5 * at[1]) if kind == "change" else -at[0] + 0.5 * at[1]
+            return float(np.mean(np.exp(chosen @ at)) * moved)
+
+        gradient = np.array([(average(b + 1e-6 * d) - average(b - 1e-6 * d)) / 2e-6 for d in np.eye(len(b))])
+        inverse = np.linalg.pinv(Z.T @ (mean[:, None] * Z), rcond=1e-12, hermitian=True)
+        scores = Z * (used["trade_musd"].to_numpy() - mean)[:, None]
+        adds = pd.DataFrame(scores @ inverse @ gradient).groupby(used["pair"].to_numpy()).sum().to_numpy()
+        row = average_effect(e, world, {"treated": -1, "x": 0.5}, rows=rows, kind=kind).frame.iloc[0]
+        assert row["estimate"] == pytest.approx(average(b), rel=1e-9)
+        assert row["std_error"] == pytest.approx(float(np.sum(adds**2) ** 0.5), rel=1e-5)  # numerical gradient
+
     def test_weights_stand_for_repeated_rows(self, world):
         frame = world.assign(times=1 + np.arange(len(world)) % 3)
         rows = np.repeat(np.arange(len(world)), frame["times"])
@@ -258,6 +301,29 @@ class TestAverageEffect:
         with pytest.raises(ConfigError, match="no row of the fit"):
             average_effect(e, world, rows=world.index[:0])
         assert len(average_effect(e, world).frame) == 1  # control
+
+
+def test_effects_and_fitted_flows_are_those_of_indicators(world):
+    """With one indicator per economy differences of effects are statsmodels' coefficients; an offset is part of the index."""
+    api = pytest.importorskip("statsmodels.api")
+    frame = world.assign(known=0.2 * world["x"] ** 2)
+    model = api.GLM(
+        frame["trade_musd"],
+        with_dummies(frame, ["exporter", "importer"]),
+        family=api.families.Poisson(),
+        offset=frame["known"],
+    )
+    theirs = model.fit(tol=1e-13)
+    e = ppml("trade_musd ~ treated + x | exporter + importer", frame, offset="known")
+    for side, effect in e.fixed_effects().items():
+        first, *others = sorted(frame[side].unique())
+        want = theirs.params[[f"{side}_{name}" for name in others]].to_numpy()
+        np.testing.assert_allclose(effect[others] - effect[first], want, atol=1e-7)
+    np.testing.assert_allclose(e.predict(frame), theirs.fittedvalues, rtol=1e-7)
+    fresh = frame.sample(20, random_state=1).assign(x=1.5, treated=1.0, known=-0.4)
+    design = with_dummies(frame, ["exporter", "importer"]).loc[fresh.index].assign(x=1.5, treated=1.0)
+    np.testing.assert_allclose(e.predict(fresh), theirs.predict(design, offset=fresh["known"]), rtol=1e-6)
+    np.testing.assert_allclose(np.log(e.predict(fresh)), e.predict(fresh, "link"), rtol=1e-12)
 
 
 class TestPredictionOutOfSample:

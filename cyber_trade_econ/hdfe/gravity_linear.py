@@ -1,0 +1,178 @@
+"""Least squares on a gravity panel: effects taken out of all columns at once.
+
+The solution is corrected rather than iterated to the end. Conjugate gradients in single precision, which move half the bytes,
+find most of the effects; what they left is summed anew from the rows in double precision, and becomes their next right-hand
+side. Two rounds reach what double precision can, and the last sums show it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cyber_trade_econ.errors import NotConverged
+from cyber_trade_econ.hdfe.correction import parts
+from cyber_trade_econ.hdfe.late import linalg, sparse
+from cyber_trade_econ.hdfe.leastsquares import independent, solve
+from cyber_trade_econ.hdfe.linear import LinearFit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cyber_trade_econ.hdfe.blocks import Blocks, Sheets
+    from cyber_trade_econ.hdfe.factor import Array, Factor
+
+EXACT = 1e-10
+"""What effects may leave of themselves in a column, relative to the length of what else is left of it."""
+
+ROUNDING = 1e-13
+"""The same relative to the length of the column given: no more can be asked of columns that effects explain completely."""
+
+ROUND = 2e-6
+"""What one round of conjugate gradients may leave; single precision has seven digits, and conditioning takes some."""
+
+MOST_ROUNDS = 8
+
+CLEAR = 1e-5
+"""Share of a squared length above which cross products settle independence, and keep eleven digits."""
+
+
+def fit(
+    y: Array, X: Array, factors: Sequence[Factor], w: Array, *, layout: Blocks | Sheets, stretch: Array | float = 1.0
+) -> LinearFit:
+    """Regress ``y`` (n,) on ``X`` (n, K) and the effects with weights ``w`` (n,) on a layout.
+
+    Parameters
+    ----------
+    y, X, factors, w, stretch
+        As for `cyber_trade_econ.hdfe.linear.fit`.
+    layout
+        Layout of the factors, from `cyber_trade_econ.hdfe.blocks`.
+
+    Raises
+    ------
+    NotConverged
+        If effects stay in the columns; the general solver then decides.
+    """
+    net, effects, products, before = absorb(np.column_stack([X, y]), factors, w, layout)
+    return least_squares(net, effects, w, products, before[:-1] * stretch)
+
+
+def least_squares(net: Array, effects: Sequence[Array], w: Array, products: Array, lengths: Array) -> LinearFit:
+    """Regress the last column of ``net`` (n, K+1) on the others.
+
+    Parameters
+    ----------
+    net, effects
+        Columns net of effects, and the effects taken out of them, each (levels, K+1).
+    products
+        Weighted cross products of ``net``, (K+1, K+1).
+    lengths
+        Lengths of the regressors before, (K,): the yardstick of collinearity.
+    """
+    K = len(lengths)
+    keep = np.ones(K, dtype=bool)
+    if _clear(products[:K, :K], lengths):
+        size = np.sqrt(np.diag(products)[:K])
+        lower = np.linalg.cholesky(products[:K, :K] / np.outer(size, size))
+        root = linalg.solve_triangular(lower.T, np.eye(K)) / size[:, None]
+        beta = root @ (root.T @ products[:K, K])
+        residual = net @ np.append(-beta, 1.0)
+        beta += root @ (root.T @ ((w * residual) @ net)[:K])
+        residual = net @ np.append(-beta, 1.0)
+    else:
+        keep = independent(net[:, :K], w, lengths)
+        both = np.append(keep, True)
+        net, effects = net[:, both], [e[:, both] for e in effects]
+        step = solve(net[:, :-1], net[:, -1], w, refine=2)
+        beta, residual, root = step.beta, step.residual, step.root
+    return LinearFit(
+        beta=beta,
+        kept=keep,
+        residual=residual,
+        root=root,
+        within=net[:, :-1],
+        effects=tuple(e[:, -1] - e[:, :-1] @ beta for e in effects),
+        within_total=float(products[K, K]),
+    )
+
+
+def _clear(products: Array, lengths: Array) -> bool:
+    """Whether the columns are independent beyond doubt."""
+    if not (lengths > 0).all():
+        return False
+    try:
+        root = np.linalg.cholesky(products / np.outer(lengths, lengths))
+    except np.linalg.LinAlgError:
+        return False
+    return bool((np.diag(root) ** 2 > CLEAR).all())
+
+
+def absorb(
+    values: Array, factors: Sequence[Factor], w: Array, layout: Blocks | Sheets
+) -> tuple[Array, list[Array], Array, Array]:
+    """Take the effects out of ``values`` (n, m).
+
+    Returns
+    -------
+    Columns net of the effects, the effects in the order of the factors, each (levels, m), the weighted cross products of the
+    former, (m, m), and the weighted length of each column before, (m,).
+
+    Raises
+    ------
+    NotConverged
+        If effects stay in the columns.
+    """
+    unit = float(w.mean())  # it must not matter to single precision
+    w = w / unit
+    plain = bool((w == 1).all())
+    dummies = _dummies(factors, layout)
+    panel = parts(w, layout)
+    solution = np.zeros((dummies.shape[1], values.shape[1]))
+    net, weighted = values, values if plain else values * w[:, None]
+    before = np.sqrt(np.diag(net.T @ weighted))
+    goal = ROUNDING * before
+    for _ in range(MOST_ROUNDS):
+        sums = dummies.T @ weighted
+        left = np.sqrt(np.sum([np.square(part.look(sums)) for part in panel], axis=0))
+        if (left <= 1e-4 * before).all():  # close enough for a look at what else is left
+            products = net.T @ weighted
+            goal = np.maximum(EXACT * np.sqrt(np.diag(products)), ROUNDING * before)
+            if (left <= goal).all():
+                return net, _by_level(solution, layout), products * unit, before * np.sqrt(unit)
+        share = np.clip(goal / np.maximum(2 * left, 1e-300), ROUND, 1.0)
+        step = np.zeros_like(solution)
+        for part in panel:
+            part.solve(share, step)
+        solution += step
+        out = dummies @ step
+        net = np.subtract(net, out, out=out)  # fresh memory costs more than the arithmetic
+        weighted = net if plain else net * w[:, None]
+    raise NotConverged(
+        "taking the effects out of the columns did not converge",
+        found=f"relative residual {np.max(left / np.maximum(before, 1e-300)):.1e} after {MOST_ROUNDS} rounds",
+        fix="The effects are nearly disconnected; drop one of them or its sparsest levels.",
+    )
+
+
+def _dummies(factors: Sequence[Factor], layout: Blocks | Sheets) -> sparse.csr_array:
+    """Return the dummies of all effects by row: one column for each corner of each face, or place on each side."""
+    n, faces = len(layout.cells), layout.sizes[1:]
+    columns = np.empty((n, len(faces)), dtype=np.int32 if len(faces) * n + sum(faces) < 2**31 else np.int64)
+    first = 0
+    for position, (role, corner, size) in enumerate(zip(layout.roles, layout.corners, faces, strict=True)):
+        columns[:, position] = (corner + first).astype(columns.dtype)[factors[role].codes]
+        first += size
+    rows = np.arange(0, columns.size + 1, len(faces), dtype=columns.dtype)
+    return sparse.csr_array((np.ones(columns.size), columns.reshape(-1), rows), shape=(n, first))
+
+
+def _by_level(solution: Array, layout: Blocks | Sheets) -> list[Array]:
+    """Return the effects by level, in the order of the caller's factors."""
+    out: list[Array] = [np.empty(0)] * len(layout.roles)
+    first = 0
+    for role, corner, size in zip(layout.roles, layout.corners, layout.sizes[1:], strict=True):
+        out[role] = solution[first + corner]
+        first += size
+    return out

@@ -1,0 +1,85 @@
+"""From the solution of a model to its covariance and its facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from cyber_trade_econ import cores, estimable
+from cyber_trade_econ.encoding import INTERCEPT
+from cyber_trade_econ.hdfe.leastsquares import names_of
+from cyber_trade_econ.inference import few_clusters
+from cyber_trade_econ.inference.conventions import Cluster, Dyadic, convention
+from cyber_trade_econ.inference.covariance import Sandwich, absorbed_df, sandwich
+
+if TYPE_CHECKING:
+    from cyber_trade_econ import design as designs
+    from cyber_trade_econ.formula import Formula
+    from cyber_trade_econ.hdfe.factor import Array
+    from cyber_trade_econ.inference.conventions import SmallSample, Vcov
+
+Model = Literal["OLS", "PPML"]
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A design with its solution; ``back`` leads from centred regressors to the coefficients asked for."""
+
+    model: Model
+    formula: Formula
+    design: designs.Design
+    core: cores.Core
+    back: Array
+
+
+def covariance(solved: Solved, vcov: Vcov, ssc: str | SmallSample | None) -> tuple[Sandwich, int]:
+    """Return the covariance and the number of parameters; the regressors net of effects are used up."""
+    design, core, model = solved.design, solved.core, solved.model
+    rule = convention(ssc, model, vcov)
+    clustered = isinstance(vcov, Cluster)
+    groups = list(design.groups.values()) if clustered else []
+    constant = INTERCEPT in design.names
+    k = len(core.beta) + absorbed_df(list(design.factors.values()), groups, rule, constant=constant)
+    if model == "OLS" or rule.k_adj:
+        estimable.degrees_of_freedom(len(design.y), k, solved.formula)
+    n = len(design.y)
+    sigma2 = core.sigma2 * ((n - 1 if model == "PPML" else n) / (n - k) if rule.k_adj else 1.0)
+    bread = solved.back @ core.root
+    few: dict[str, Any] = {}
+    if clustered:
+        weight = design.w * (design.y - core.residual) if model == "PPML" else design.w
+        names = names_of(core.kept, design.names)
+        few = few_clusters.facts(core.within, core.root @ bread.T, weight, design.groups, names)
+    cov = sandwich(bread, _scores(core, design.w), vcov, design.groups, rule, k, sigma2=sigma2)
+    if isinstance(vcov, Dyadic):
+        few = few_clusters.counted_only(cov.clusters)
+    return replace(cov, notes=cov.notes | few), k
+
+
+def facts(solved: Solved, cov: Sandwich, k: int) -> dict[str, Any]:
+    """State what was fitted to which rows, and how."""
+    design, core = solved.design, solved.core
+    about = {
+        "outcome": str(solved.formula.outcome),
+        "rows_given": design.given,
+        "rows_used": len(design.y),
+        "dropped": dict(design.dropped),
+        "effects": {name: f.levels for name, f in design.factors.items()},
+        **cov.notes,
+        **core.facts,
+        "k": k,
+    }
+    if not core.kept.all():
+        about["collinear"] = names_of(~core.kept, design.names)
+    return about | (cores.goodness(design, core, k) if solved.model == "OLS" else {})
+
+
+def _scores(core: cores.Core, w: Array, at_once: int = 1 << 12) -> Array:
+    """Return the score of each row times the root of the inverse information, (n, k), in the place of ``core.within``.
+
+    The net regressors are needed no longer, and a second array of their size would often be the largest of a fit.
+    """
+    scores, weight = core.within, w * core.residual
+    for rows in (slice(at, at + at_once) for at in range(0, len(scores), at_once)):
+        scores[rows] = (scores[rows] @ core.root) * weight[rows, None]
+    return scores

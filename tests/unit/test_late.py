@@ -1,0 +1,84 @@
+"""What stands in for SciPy does what SciPy does, and SciPy stays away until it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import sparse, special
+from scipy.sparse import csgraph
+
+from cyber_trade_econ.hdfe.factorial import log_factorial
+from cyber_trade_econ.hdfe.graph import connected, forest
+
+GRAPHS = [(1, 0), (2, 1), (40, 10), (40, 30), (40, 200), (3000, 2000), (3000, 9000)]
+
+
+def edges(size, count, seed):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, size, count), rng.integers(0, size, count)
+
+
+@pytest.mark.parametrize(("size", "count"), GRAPHS)
+@pytest.mark.parametrize("seed", range(5))
+def test_connected_parts_are_scipys(size, count, seed):
+    i, j = edges(size, count, seed)
+    graph = sparse.coo_array((np.ones(count), (i, j)), shape=(size, size))
+    theirs = csgraph.connected_components(graph, directed=False)
+    number, part = connected(i, j, size)
+    assert number == theirs[0]
+    np.testing.assert_array_equal(part, theirs[1])
+
+
+def test_long_chains_and_stars_in_any_order():
+    rng = np.random.default_rng(0)
+    size = 20_000
+    names = rng.permutation(size)
+    for i, j in ((names[:-1], names[1:]), (names[1:], np.full(size - 1, names[0]))):
+        assert connected(i, j, size)[0] == 1
+        assert connected(i[:-1], j[:-1], size)[0] == 2
+        np.testing.assert_array_equal(forest(i, j, size), np.arange(size - 1))
+
+
+@pytest.mark.parametrize(("size", "count"), GRAPHS)
+@pytest.mark.parametrize("seed", range(5))
+def test_the_forest_is_the_lightest_one(size, count, seed):
+    i, j = edges(size, count, seed)
+    low, high = np.minimum(i, j), np.maximum(i, j)
+    first = np.unique(low * size + high, return_index=True)[1]  # SciPy would add up edges that repeat
+    first = first[low[first] != high[first]]
+    graph = sparse.coo_array((first + 1.0, (low[first], high[first])), shape=(size, size)).tocsr()
+    theirs = np.sort(csgraph.minimum_spanning_tree(graph).data.astype(np.int64) - 1)
+    np.testing.assert_array_equal(forest(i, j, size), theirs)
+
+
+def test_log_factorial_is_scipys():
+    y = np.concatenate([[0.0, 1.0, 2.0, 1e-300, 1e-9], np.geomspace(1e-6, 1e15, 20_001), np.linspace(8.9, 9.1, 201)])
+    # Relative to the terms that are added up, of which the largest near zero is log 9!.
+    np.testing.assert_allclose(log_factorial(y), special.gammaln(y + 1), rtol=1e-14, atol=1e-14 * np.log(362880.0))
+    assert log_factorial(np.array([3.0]))[0] == pytest.approx(np.log(6.0), rel=1e-14)
+
+
+FIT = """
+import sys
+import cyber_trade_econ as cte
+from cyber_trade_econ.hdfe import late
+from cyber_trade_econ.simulate import heavy_world
+world = heavy_world(12, 8, seed=1)
+spec = "trade ~ agreement + border_trend | exporter^year + importer^year"
+cte.ppml(spec + " + pair", world, vcov=cte.cluster("pair"))
+print("scipy" in sys.modules)
+from cyber_trade_econ.hdfe import one_thread
+with one_thread.one_thread():
+    late.linalg.cho_factor
+    print([get() for package in one_thread._BRINGS for get, _ in one_thread._libraries(package)])
+"""
+
+
+def test_a_first_gravity_fit_needs_no_scipy_and_late_libraries_keep_to_one_thread():
+    done = subprocess.run([sys.executable, "-c", FIT], capture_output=True, text=True, check=True, timeout=60)
+    first, threads = done.stdout.splitlines()
+    assert first == "False"
+    assert set(threads) <= set("[], 1")
