@@ -15,7 +15,8 @@ every fifth year. A world of another size is written ``economies x years x secto
 where ``../shared`` holds it.
 
 Every fit runs in a process of its own after a warm-up on a tiny world, so that imports and compilation are not timed. With
-one thread it is pinned to one core. Printed are medians of CPU and wall seconds; peak memory above the loaded data; the path
+one thread it is pinned to one core. Where numba is installed its kernels serve; ``CYBER_TRADE_ECON_KERNELS=numpy`` in the
+environment measures without. Printed are medians of CPU and wall seconds; peak memory above the loaded data; the path
 that ran; ratios to each peer in the same run; the largest difference of a coefficient; the floor and what each step of a fit
 costs in its passes. A pass reads or writes outcome, mean, two indices and the regressors at the measured bandwidth, and for
 Poisson models takes one exponential per row; the floor is ten of them. Peers: pyfixest; for least squares linearmodels too;

@@ -14,6 +14,7 @@ import pytest
 import cyber_trade_econ as cte
 from cyber_trade_econ.errors import BadRegressor, ConfigError, EstimationError, FewClusters, NotIdentified
 from cyber_trade_econ.inference.carried import carried
+from cyber_trade_econ.inference.placebo import Exchange
 from cyber_trade_econ.records.panel import Panel
 from cyber_trade_econ.simulate import gravity_world, heavy_world
 
@@ -117,6 +118,13 @@ def _moved(rng: np.random.Generator, frame: pd.DataFrame) -> np.ndarray:
     return rng.permutation(frame["treated"].to_numpy())
 
 
+def _exchange(frame: pd.DataFrame) -> Exchange:
+    """Pairs observed in all years exchange their paths."""
+    paths = frame.reset_index(drop=True).groupby("pair").indices.values()
+    whole = [rows for rows in paths if len(rows) == frame["year"].nunique()]
+    return Exchange("treated", (np.stack(whole),))
+
+
 class Shuffled(Executor):
     """Threads that finish in an order of their own."""
 
@@ -146,11 +154,13 @@ EXECUTORS = {
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_draws_do_not_depend_on_who_carries_them(world, name):
     e = cte.ppml(f"trade_musd ~ {THREE_WAY}", world, vcov=cte.cluster("pair"))
+    # Other processes cannot import what a test defines.
+    draw = _exchange(world) if name.startswith("processes") else _moved
     with EXECUTORS[name]() as executor:
         for run in (
             lambda x: cte.bootstrap(e, world, "pair", draws=40, executor=x).draws,
             lambda x: cte.placebo(e, world, "treated", unit="pair", time="year", draws=5, executor=x).draws,
-            lambda x: cte.placebo(e, world, "treated", draw=_moved, draws=5, executor=x).draws,
+            lambda x: cte.placebo(e, world, "treated", draw=draw, draws=5, executor=x).draws,
             lambda x: pd.DataFrame(
                 [vars(cte.wild_bootstrap(e, world, "treated", "exporter", level=None, draws=3000, executor=x))]
             ),
