@@ -147,9 +147,10 @@ def centred_design(design: designs.Design) -> tuple[designs.Design, Array]:
     back = np.eye(design.X.shape[1])
     if INTERCEPT not in design.names:
         return design, back
-    back[0, 1:] = -design.X[:, 1:].mean(axis=0)
-    X = design.X.copy()
-    X[:, 1:] += back[0, 1:]
+    with np.errstate(invalid="ignore"):  # products that overflowed are refused by name
+        back[0, 1:] = -design.X[:, 1:].mean(axis=0)
+        X = design.X.copy()
+        X[:, 1:] += back[0, 1:]
     return replace(design, X=X), back
 
 
