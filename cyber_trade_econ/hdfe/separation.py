@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 from cyber_trade_econ.hdfe import separated_slopes
 from cyber_trade_econ.hdfe.absorb import Layout
-from cyber_trade_econ.hdfe.factor import Array, Codes, Effect, Factor, Mask, Slope, chosen
+from cyber_trade_econ.hdfe.factor import Array, Codes, Effect, Factor, Mask, chosen
 from cyber_trade_econ.hdfe.leastsquares import COLLINEAR
 from cyber_trade_econ.hdfe.spanning import Spanning, spanning
 
@@ -54,28 +54,28 @@ def separated(y: Array, X: Array, factors: Sequence[Effect], seed: int = 0) -> M
     -----
     Correia, Guimaraes and Zylkin (2019), https://arxiv.org/abs/1903.01633, characterise separation by such combinations.
     """
-    if any(isinstance(f, Slope) for f in factors):
+    plain = [f for f in factors if isinstance(f, Factor)]
+    if len(plain) < len(factors):
         return separated_slopes.separated(y, X, factors, seed)
     zero = y == 0
     out = np.zeros(len(y), dtype=bool)
     if not zero.any() or zero.all():
         return out
-    z = _combinations(X, factors, zero, seed)
+    z = _combinations(X, plain, zero, seed)
     touched = np.flatnonzero(z.any(axis=1))  # rows on which every combination is exactly zero cannot be separated
     if len(touched):
         out[np.flatnonzero(zero)[touched[_programme(z[touched])]]] = True
     return out
 
 
-def _combinations(X: Array, factors: Sequence[Effect], zero: Mask, seed: int) -> Array:
+def _combinations(X: Array, factors: Sequence[Factor], zero: Mask, seed: int) -> Array:
     """Return an orthonormal basis, on the zero rows, of the combinations that vanish on the positive rows: (n0, d).
 
     Those of the regressors are the null space of what the effects leave of them. Those of the effects alone are found by
     taking from a random assignment of effects its fit on the positive rows: what is left lies in their null space, and in no
     smaller one, so the first draw that adds nothing ends the search.
     """
-    plain = [f for f in factors if isinstance(f, Factor)]
-    quick = _by_elimination(X, plain, zero, seed) if len(plain) == len(factors) else None
+    quick = _by_elimination(X, factors, zero, seed)
     if quick is not None:
         return quick
     X = _net(X, factors)
@@ -87,7 +87,7 @@ def _combinations(X: Array, factors: Sequence[Effect], zero: Mask, seed: int) ->
     found = _basis(X[zero] @ null - projected.values([e @ null for e in fitted], zero))
     rng = np.random.default_rng(seed)
     while True:
-        draw = np.sum([_random(f, rng) for f in factors], axis=0)
+        draw = np.sum([rng.standard_normal((f.levels, 1))[f.codes] for f in factors], axis=0)
         rest = draw[zero] - projected.values(projected.fit(draw[~zero]), zero)
         before = found.shape[1]
         found = _basis(np.column_stack([found, rest]))
@@ -131,13 +131,7 @@ def _of_effects(known: Spanning, moved: Codes, zero: Mask) -> Array:
     return out
 
 
-def _random(effect: Effect, rng: np.random.Generator) -> Array:
-    """Return what a random value for each level of an effect comes to on each row, (n, 1)."""
-    drawn = rng.standard_normal((effect.levels, 1))[effect.codes]
-    return drawn * effect.scaled()[:, None] if isinstance(effect, Slope) else drawn
-
-
-def _net(X: Array, factors: Sequence[Effect]) -> Array:
+def _net(X: Array, factors: Sequence[Factor]) -> Array:
     """Take the effects (or the constant) out of the regressors on all rows, and scale what is left to at most one.
 
     Neither changes what combinations there are; both keep levels far from zero from drowning them in rounding.
@@ -182,11 +176,10 @@ def _full_rank(X: Array, size: Array, known: Spanning, effects: Sequence[Array],
 class _Effects:
     """Effects of all rows, fitted on the positive rows alone; a level without a positive row has a fit of zero."""
 
-    def __init__(self, factors: Sequence[Effect], zero: Mask) -> None:
+    def __init__(self, factors: Sequence[Factor], zero: Mask) -> None:
         self.factors = factors
         self.seen = [np.unique(f.codes[~zero]) for f in factors]
         fitted = [chosen(f, np.flatnonzero(~zero)) for f in factors]
-        self.units = [_everywhere(f, on, s) for f, on, s in zip(factors, fitted, self.seen, strict=True)]
         self.projector = Layout(fitted).weighted(np.ones(int((~zero).sum())))
 
     def fit(self, values: Array) -> list[Array]:
@@ -200,18 +193,7 @@ class _Effects:
 
     def values(self, effects: Sequence[Array], rows: Mask) -> Array:
         """Sum the effects of the rows, (rows, k)."""
-        parts = [e[f.codes[rows]] for f, e in zip(self.factors, effects, strict=True)]
-        scaled = [p if u is None else p * u[rows, None] for p, u in zip(parts, self.units, strict=True)]
-        return np.asarray(np.sum(scaled, axis=0))
-
-
-def _everywhere(effect: Effect, fitted: Effect, seen: Codes) -> Array | None:
-    """Return the variable of a slope on all rows, (n,), in the units in which it is fitted on some; of a factor ``None``."""
-    if not isinstance(effect, Slope) or not isinstance(fitted, Slope):
-        return None
-    origin, unit = np.zeros(effect.levels), np.ones(effect.levels)
-    origin[seen], unit[seen] = fitted.origin_and_unit()
-    return np.asarray((effect.variable - origin[effect.codes]) / unit[effect.codes])
+        return np.asarray(np.sum([e[f.codes[rows]] for f, e in zip(self.factors, effects, strict=True)], axis=0))
 
 
 def _null_space(X: Array) -> Array:

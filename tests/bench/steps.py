@@ -15,7 +15,7 @@ STEPS = {
     "build": ("design:build",),
     "prune+separation": ("fit:existing_sample",),
     "core": ("cores:by_poisson", "cores:by_least_squares"),
-    "covariance": ("fit:_scores", "inference.covariance:absorbed_df", "inference.covariance:sandwich"),
+    "covariance": ("solved:covariance",),
 }
 
 
