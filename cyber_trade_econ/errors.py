@@ -7,7 +7,7 @@ what to do next. ``exit_code`` is what the command line returns: 2 usage, 3 netw
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class CyberTradeError(Exception):
@@ -28,15 +28,24 @@ class CyberTradeError(Exception):
     exit_code: ClassVar[int] = 4
 
     def __init__(self, what: str, *, found: object = None, allowed: object = None, fix: str | None = None) -> None:
+        if isinstance(allowed, Iterable) and not isinstance(allowed, str):
+            allowed = tuple(allowed)
         self.what, self.found, self.allowed, self.fix = what, found, allowed, fix
         parts = [what.rstrip(".")]
         if found is not None:
             parts.append(f"found {found}")
         if allowed is not None:
-            listed = isinstance(allowed, Iterable) and not isinstance(allowed, str)
-            parts.append("allowed: " + (", ".join(map(str, allowed)) if listed else str(allowed)))  # type: ignore[call-overload]
+            parts.append("allowed: " + (", ".join(map(str, allowed)) if isinstance(allowed, tuple) else str(allowed)))
         text = "; ".join(parts) + "."
         super().__init__(f"{text} {fix}" if fix else text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes as text and attributes: a subclass may begin with other arguments than the text."""
+        return _remade, (type(self), self.args), self.__dict__
+
+
+def _remade(kind: type[CyberTradeError], args: tuple[Any, ...]) -> CyberTradeError:
+    return kind.__new__(kind, *args)
 
 
 # --- network -------------------------------------------------------------------------------------------------------------

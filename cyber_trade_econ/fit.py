@@ -13,7 +13,7 @@ import pandas as pd
 from cyber_trade_econ import cores, estimable
 from cyber_trade_econ import design as designs
 from cyber_trade_econ.encoding import INTERCEPT, Kept
-from cyber_trade_econ.errors import ConfigError, EmptySample, FormulaError, SeparationError
+from cyber_trade_econ.errors import ConfigError, EmptySample, SeparationError
 from cyber_trade_econ.formula import Atom, Formula, effect_name, parse
 from cyber_trade_econ.hdfe.leastsquares import names_of
 from cyber_trade_econ.hdfe.one_thread import one_thread
@@ -241,12 +241,10 @@ def events_behind(panel: Panel | None, names: pd.Index) -> dict[str, tuple[str, 
 
 
 def refit(estimate: Estimate, data: pd.DataFrame | Panel, extra: str) -> Estimate:
-    """Estimate the model of ``estimate`` again, with its options and one more column of ``data``."""
+    """Estimate the model of ``estimate`` again, with its options and one more column of ``data``, new to the model."""
     if not isinstance(estimate.options, Options) or estimate.model not in ("PPML", "OLS"):
         raise ConfigError("a second fit", found=f"an estimate of {estimate.model}", allowed=("PPML", "OLS"))
     parsed = parse(estimate.formula, slopes=True)
-    if extra in parsed.columns:
-        raise FormulaError(f"the column {extra!r} is already part of {estimate.formula}")
     model: Model = "PPML" if estimate.model == "PPML" else "OLS"
     wider = replace(parsed, terms=(*parsed.terms, (Atom("name", extra),)))
     return fit(model, wider, data, estimate.options)

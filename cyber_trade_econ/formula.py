@@ -186,7 +186,7 @@ def parse(text: str, *, slopes: bool = False) -> Formula:
         raise FormulaError(
             f"formula {text[:_SHOWN]!r}: varying slopes are not known here",
             found=slope_name(trends[0]),
-            fix="Leave the slope out; cte.ols and cte.ppml alone know slopes.",
+            fix="Leave the slope out; cte.ols, cte.ppml and most questions asked of their estimates know slopes.",
         )
     if reader.peek("|"):
         raise reader.error("instrumental variables are not part of the grammar")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -13,13 +14,14 @@ from cyber_trade_econ.design import check_frame, column
 from cyber_trade_econ.errors import ConfigError, EstimationError, FormulaError
 from cyber_trade_econ.fit import Model, Options, check_options, chosen_vcov, fit
 from cyber_trade_econ.formula import Formula, parse
+from cyber_trade_econ.inference.carried import check_executor
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic
 from cyber_trade_econ.numbered import Numbered, coded
 from cyber_trade_econ.records.panel import Panel
 from cyber_trade_econ.stepwise import written_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from concurrent.futures import Executor
 
     from cyber_trade_econ.hdfe.factor import Codes
@@ -71,6 +73,16 @@ class Fits:
     def __getitem__(self, at: int | slice) -> Estimate | tuple[Estimate, ...]:
         """Return one estimate by position, or several."""
         return self.estimates[at]
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Number and sample of each fit, such as ``"(2) sector = 3"``; none if all are of one sample.
+
+        The formula of a fit is left out: a table shows outcome, regressors and effects below.
+        """
+        if len({k.sample for k in self.keys}) < 2:
+            return ()
+        return tuple(f"({i}) {k.sample}" for i, k in enumerate(self.keys, 1))
 
     def tidy(self, level: float = 0.95) -> pd.DataFrame:
         """Return `Estimate.tidy` of all fits below one another, each row with its sample and formula."""
@@ -138,18 +150,16 @@ def fits(
     FitsFailed
         If a fit has no estimate. All others are made first, and travel with the error.
     """
-    written = [w for text in ([formula] if isinstance(formula, str) else formula) for w in written_out(text)]
-    parsed = [parse(text, slopes=True) for text in written]
-    if not parsed or len({str(p) for p in parsed}) < len(parsed):
-        raise FormulaError("fits() needs formulas that differ", found=written or "none")
-    model, chosen = _MODELS.get(estimator), _options(estimator, options)
-    if model is None:
+    parsed = _parsed(formula)
+    if estimator not in tuple(_MODELS):
         raise ConfigError("fits(estimator=...)", found=repr(estimator), allowed=tuple(_MODELS))
+    model, chosen = _MODELS[estimator], _options(estimator, options)
     if split is not None and fsplit is not None:
         raise ConfigError("fits()", found="split= and fsplit=", allowed="one of them")
     frame = data.frame if isinstance(data, Panel) else data
     check_frame(frame)
-    samples, lost = _samples(frame, split or fsplit, whole=fsplit is not None or split is None)
+    check_executor("fits", executor)
+    samples, lost = _samples(frame, split if fsplit is None else fsplit, whole=fsplit is not None or split is None)
     used, keys = _columns(data, parsed, replace(chosen, vcov=chosen_vcov(chosen.vcov, _panel(data), model)))
     frame = frame[used]
     shared = coded(frame, keys)
@@ -162,6 +172,15 @@ def fits(
     facts: dict[str, Any] = {"samples": len(samples), "formulas": len(parsed), **lost}
     facts["coded_once"] = tuple(c for c in frame if shared[c].dtype != frame[c].dtype)
     return _gathered([key for key, _ in work], _carried([piece for _, piece in work], executor), facts)
+
+
+def _parsed(formula: str | Iterable[str]) -> list[Formula]:
+    several = formula if isinstance(formula, Iterable) and not isinstance(formula, str) else [formula]
+    written = [w for text in several for w in written_out(text)]
+    parsed = [parse(text, slopes=True) for text in written]
+    if not parsed or len({str(p) for p in parsed}) < len(parsed):
+        raise FormulaError("fits() needs formulas that differ", found=written or "none")
+    return parsed
 
 
 def _options(estimator: str, given: Mapping[str, Any]) -> Options:

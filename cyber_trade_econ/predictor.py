@@ -12,6 +12,7 @@ from cyber_trade_econ import design as designs
 from cyber_trade_econ.encoding import Encoding, columns_of
 from cyber_trade_econ.formula import Atom, Formula, effect_name, slope_name
 from cyber_trade_econ.hdfe.factor import Slope
+from cyber_trade_econ.identified import At, Dropped, Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +40,10 @@ class FittedIndex:
         Column of the offset.
     exponential
         Whether the response is the exponential of the index; otherwise it is the index.
+    span
+        What tells of which rows the effects are identified.
+    dropped
+        What tells on which rows regressors that were left out do not matter; ``None`` where none was left out.
     """
 
     formula: Formula
@@ -48,6 +53,8 @@ class FittedIndex:
     effects: Mapping[str, pd.Series]
     offset: str | None
     exponential: bool
+    span: Span
+    dropped: Dropped | None
 
     @classmethod
     def of(
@@ -77,14 +84,43 @@ class FittedIndex:
             labelled[name] = pd.Series(values, index=index, name=name)
         for slope in formula.slopes:
             _in_units(labelled, slope_name(slope), effect_name(slope[0]), design)
-        return cls(formula, design.encoding, beta, kept, _centred(labelled, formula), offset, exponential)
+        span = Span.of(list(design.factors.values()))
+        dropped = None if kept.all() else Dropped.of(design, kept, span.effects)
+        centred = _centred(labelled, formula)
+        return cls(formula, design.encoding, beta, kept, centred, offset, exponential, span, dropped)
 
     def fixed_effects(self) -> dict[str, pd.Series]:
         """Effects and slopes by name; sets of effects after the first have mean zero over their levels."""
         return {name: values.copy() for name, values in self.effects.items()}
 
     def predict(self, data: pd.DataFrame, scale: Scale) -> pd.Series:
-        """One prediction per row of ``data``; missing where a variable is missing or a level was not estimated."""
+        """One prediction per row of ``data``.
+
+        It is missing where a variable is missing, a level was not estimated, or the sample does not determine it: where the
+        sum of the effects is not identified (exporters and importers of parts of the sample that nothing joins), and where a
+        regressor that was left out as collinear or separated is not what it was in the sample.
+        """
+        designs.check_frame(data)
+        X = self.columns(data)
+        index = X[:, self.kept] @ self.beta
+        if self.offset is not None:
+            index = index + designs.numeric(data, self.offset, "the offset")
+        at = self._located(data)
+        for where, effect in zip(at, self.effects.values(), strict=True):
+            values = np.where(where.codes >= 0, effect.to_numpy(dtype=float)[where.codes], np.nan)
+            index = index + (values if where.variable is None else values * where.variable)
+        known = np.flatnonzero(~np.isnan(index))
+        there = [where.rows(known) for where in at]
+        if there:
+            index[known[~self.span.holds(there)]] = np.nan
+        if self.dropped is not None:
+            index[known[~self.dropped.holds(X[known], there)]] = np.nan
+        return pd.Series(
+            np.exp(index) if self.exponential and scale == "response" else index, index=data.index, name="fit"
+        )
+
+    def columns(self, data: pd.DataFrame) -> Array:
+        """Build all columns of the design, encoded as they were for the fit, shape (m, K)."""
         atoms: dict[Atom, Array] = {}
         for atom in dict.fromkeys(a for t in self.formula.terms for a in t):
             if atom.kind == "i":
@@ -93,23 +129,19 @@ class FittedIndex:
             values = designs.numeric(data, atom.name, "the regressor")
             atoms[atom] = np.log(np.where(values > 0, values, np.nan)) if atom.kind == "log" else values
         constant = self.formula.intercept and not self.formula.effects
-        X, _ = columns_of(self.formula.terms, atoms, data, self.encoding, constant=constant)
-        index = X[:, self.kept] @ self.beta
-        if self.offset is not None:
-            index = index + designs.numeric(data, self.offset, "the offset")
-        for columns in self.formula.effects:
-            index = index + self._effect(columns, effect_name(columns), data)
-        for slope in self.formula.slopes:
-            variable = designs.numeric(data, slope[1], "the variable of a slope")
-            index = index + self._effect(slope[0], slope_name(slope), data) * variable
-        return pd.Series(
-            np.exp(index) if self.exponential and scale == "response" else index, index=data.index, name="fit"
-        )
+        return columns_of(self.formula.terms, atoms, data, self.encoding, constant=constant)[0]
 
-    def _effect(self, columns: tuple[str, ...], name: str, data: pd.DataFrame) -> Array:
-        keys = [designs.column(data, c, "the fixed effect") for c in columns]
-        wanted = pd.MultiIndex.from_arrays(keys) if len(columns) > 1 else pd.Index(keys[0])
-        return self.effects[name].reindex(wanted).to_numpy(dtype=float)
+    def _located(self, data: pd.DataFrame) -> list[At]:
+        """Find the level of each row in every set of effects, -1 for one not estimated, and the variables of slopes."""
+        out, codes = [], {}
+        for columns in self.formula.effects:
+            keys = [designs.column(data, c, "the fixed effect") for c in columns]
+            wanted = pd.MultiIndex.from_arrays(keys) if len(columns) > 1 else pd.Index(keys[0])
+            codes[columns] = self.effects[effect_name(columns)].index.get_indexer(wanted)
+            out.append(At(codes[columns]))
+        for columns, name in self.formula.slopes:
+            out.append(At(codes[columns], designs.numeric(data, name, "the variable of a slope")))
+        return out
 
 
 def _in_units(effects: dict[str, pd.Series], slope: str, effect: str, design: designs.Design) -> None:

@@ -12,10 +12,11 @@ from cyber_trade_econ import design as designs
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.fit import Options, fit
 from cyber_trade_econ.formula import Atom, Formula
-from cyber_trade_econ.gravity.fitted import Fitted, fitted
+from cyber_trade_econ.gravity.fitted import Fitted, fitted, free_name
 from cyber_trade_econ.gravity.trade_cost import Change, TradeEffect, about, effect_row, index_changes, quantile
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, convention
 from cyber_trade_econ.inference.covariance import sandwich
+from cyber_trade_econ.predictor import FittedIndex
 from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
@@ -89,12 +90,13 @@ def average_effect(
         raise ConfigError("an average effect on flows", found=estimate.model, allowed="PPML")
     if kind not in ("change", "derivative"):
         raise ConfigError("kind of an average effect", found=repr(kind), allowed=("change", "derivative"))
+    used = fitted(estimate, data, "an average effect")
     labels = data.frame.index if isinstance(data, Panel) else data.index
     if rows is not None and (not rows.is_unique or not rows.isin(labels).all()):
         raise ConfigError(
             "rows of an average effect", found=f"{len(rows)} label(s)", allowed="row labels of the data, each once"
         )
-    sample = _sample(estimate, fitted(estimate, data, "an average effect"), rows)
+    sample = _sample(estimate, used, rows)
     q = quantile(estimate, level)
     flow = float(np.sum(sample.used.w * sample.chosen * sample.used.mean)) / sample.weight
     on_flow = _spread(sample) / sample.weight
@@ -118,7 +120,9 @@ def average_effect(
 
 
 def _sample(estimate: Estimate, used: Fitted, rows: pd.Index | None) -> _Sample:
-    vcov = used.options.vcov
+    vcov, index = used.options.vcov, estimate.predictor
+    if used.formula.slopes or not isinstance(index, FittedIndex):
+        raise ConfigError("effects of an average effect", found=estimate.formula, allowed="effects without slopes")
     if not isinstance(vcov, Cluster | Dyadic) and vcov not in ("iid", "hetero"):
         raise ConfigError(
             "the covariance of an average effect", found=vcov, allowed=("iid", "hetero", "cluster", "dyadic")
@@ -136,8 +140,7 @@ def _sample(estimate: Estimate, used: Fitted, rows: pd.Index | None) -> _Sample:
         raise ConfigError(
             "rows of an average effect", found="no row of the fit", allowed="some labels of estimate.sample"
         )
-    kept = [built.names.index(name) for name in estimate.coef.index]
-    return _Sample(used, built, built.X[:, kept], chosen)
+    return _Sample(used, built, index.columns(used.frame)[:, index.kept], chosen)
 
 
 def _leverage(sample: _Sample, weights: Array) -> Array:
@@ -166,15 +169,15 @@ def _spread(sample: _Sample) -> Array:
 def _projected(sample: _Sample, target: Array, columns: Array) -> Array:
     """Fit ``target`` on columns and the effects by least squares weighted with the fitted mean."""
     effects = sample.used.formula.effects
-    names = [f"projected_on_{k}" for k in range(columns.shape[1])]
+    keys = sample.used.frame[list(dict.fromkeys(c for e in effects for c in e))]
+    names = [free_name(keys, f"projected_on_{k}") for k in range(columns.shape[1])]
     if not names and not effects:
         return np.zeros(len(target))
-    keys = {c: sample.used.frame[c] for e in effects for c in e}
-    frame = pd.DataFrame(keys | dict(zip(names, columns.T, strict=True)), index=sample.used.frame.index).assign(
-        projected=target, projection_weight=sample.used.w * sample.used.mean
-    )
-    formula = Formula(Atom("name", "projected"), tuple((Atom("name", n),) for n in names), bool(effects), effects)
-    options = Options(vcov="hetero", weights="projection_weight", collinear="drop")
+    left, weight = free_name(keys, "projected"), free_name(keys, "projection_weight")
+    added = dict(zip(names, columns.T, strict=True)) | {left: target, weight: sample.used.w * sample.used.mean}
+    frame = pd.concat([keys, pd.DataFrame(added, index=keys.index)], axis=1)
+    formula = Formula(Atom("name", left), tuple((Atom("name", n),) for n in names), bool(effects), effects)
+    options = Options(vcov="hetero", weights=weight, collinear="drop")
     return fit("OLS", formula, frame, options).predict(frame, "link").to_numpy()
 
 

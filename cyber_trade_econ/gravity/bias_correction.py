@@ -21,7 +21,7 @@ from cyber_trade_econ.gravity.bias_covered import (
     three_way,
 )
 from cyber_trade_econ.gravity.concentrated import ByPeriod, Joint, Table, effects_of, inverses, outer
-from cyber_trade_econ.gravity.fitted import regressors
+from cyber_trade_econ.gravity.fitted import orthogonal
 from cyber_trade_econ.hdfe.factor import Array, Factor, cross
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.records.panel import Panel
@@ -35,7 +35,6 @@ _LEVERAGE = 1 - 1e-8  # above it a pair is fitted perfectly in some direction an
 _SHARE = 1e-6  # of such a leverage may be due to regressors by rounding
 _WEAK = 1e-8  # determinants below this are looked at direction by direction
 _NOTABLE = 0.9  # leverage that the caveats mention
-_CLOSE = 1e-6  # relative error that the first-order conditions of the fit keep far below and other data exceed
 
 
 @one_thread()
@@ -126,9 +125,8 @@ def _table(
     mean = estimate.predict(rows).to_numpy()
     y = designs.numeric(rows, index.formula.outcome.name, "the outcome")
     y = np.log(y) if index.formula.outcome.kind == "log" else y
-    X = regressors(index, rows)
-    gap = np.abs(X.T @ (y - mean)) / np.maximum(np.abs(X).T @ mean, np.finfo(float).tiny)
-    if not (np.isfinite(mean).all() and (gap < _CLOSE).all()):
+    X = index.columns(rows)[:, index.kept]
+    if not (np.isfinite(mean).all() and orthogonal(X, y - mean, mean)):
         raise other_data("values that do not satisfy its first-order conditions")
     return Table.of(mean, y, X, keys, concentrated=concentrated)
 

@@ -10,11 +10,10 @@ import pandas as pd
 
 from cyber_trade_econ.design import column
 from cyber_trade_econ.errors import ConfigError, NotIdentified, SchemaError
+from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
     from typing import Any
-
-    from cyber_trade_econ.records.panel import Panel
 
 
 def border_years(
@@ -48,7 +47,7 @@ def border_years(
     NotIdentified
         If a period has no domestic or no foreign rows: exporter-time effects would absorb its indicator.
     ConfigError
-        If the base is not a period of the panel, or there is only one period.
+        If the base is not a period of the panel, there is only one period, or the data are no Panel.
     SchemaError
         If a column of that name is there already.
 
@@ -57,6 +56,7 @@ def border_years(
     Bergstrand, Larch and Yotov (2015), https://doi.org/10.1016/j.euroecorev.2015.06.003; Yotov, Piermartini, Monteiro and
     Larch (2016), An Advanced Guide to Trade Policy Analysis, UNCTAD/WTO, chapter 1.
     """
+    _require_panel(panel)
     frame, time = panel.frame, panel.frame[panel.time]
     sides = [column(frame, name, "a side of trade") for name in (exporter, importer)]
     periods = sorted(time.unique())
@@ -113,7 +113,7 @@ def interval(panel: Panel, every: int, *, start: Any = None) -> Panel:
     Raises
     ------
     ConfigError
-        If ``every`` is not a whole number above zero, or no period lies on the grid.
+        If ``every`` is not a whole number above zero, no period lies on the grid, or the data are no Panel.
     SchemaError
         If time is neither whole years nor dates.
 
@@ -124,6 +124,7 @@ def interval(panel: Panel, every: int, *, start: Any = None) -> Panel:
     """
     if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
         raise ConfigError("every", found=repr(every), allowed="a whole number of periods, at least 1")
+    _require_panel(panel)
     frame, time = panel.frame, panel.frame[panel.time]
     count = _count(time, panel)
     first = count.min()
@@ -144,6 +145,16 @@ def interval(panel: Panel, every: int, *, start: Any = None) -> Panel:
         "units_left_out": int(frame[panel.unit].nunique() - kept[panel.unit].nunique()),
     }
     return panel.with_frame(kept, facts={**panel.facts, "interval": facts})
+
+
+def _require_panel(panel: object) -> None:
+    if not isinstance(panel, Panel):
+        raise ConfigError(
+            "data with periods",
+            found=f"an object of type {type(panel).__name__}",
+            allowed="a Panel",
+            fix="Say which columns hold unit and time: cte.Panel(frame, 'pair', 'year').",
+        )
 
 
 def _count(time: pd.Series, panel: Panel) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -93,8 +94,8 @@ def expectile(
     ----------
     Newey and Powell (1987), https://doi.org/10.2307/1911031; Efron (1992), https://doi.org/10.1080/01621459.1992.10475180.
     """
-    if not 0 < tau < 1:
-        raise ConfigError("tau", found=tau, allowed="a number strictly between 0 and 1")
+    if not (isinstance(tau, Real) and 0 < tau < 1):
+        raise ConfigError("tau", found=repr(tau), allowed="a number strictly between 0 and 1")
     options = Options(vcov, ssc, weights, offset, collinear, separation, tol)
     s = sample("Expectile PML", formula, data, options, iid=False)
     family = _AsymmetricPoisson(tau)

@@ -8,7 +8,7 @@ import numpy as np
 
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.fit import Options, fit
-from cyber_trade_econ.gravity.fitted import fitted
+from cyber_trade_econ.gravity.fitted import fitted, free_name
 from cyber_trade_econ.inference.wald import WaldTest, wald
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ def gauss_newton(
     used = fitted(estimate, data, "a Gauss-Newton test")
     mean, y = used.mean / used.mean.mean(), used.y / used.mean.mean()
     root = np.sqrt(mean)
-    frame = used.frame.assign(
-        scaled_square=(y - mean) ** 2 / root, root_fitted=root, log_fitted_root=np.log(mean) * root
-    )
-    formula = f"scaled_square ~ {'' if constant else '0 + '}root_fitted + log_fitted_root"
+    square, plain, log = (free_name(used.frame, n) for n in ("scaled_square", "root_fitted", "log_fitted_root"))
+    frame = used.frame.assign(**{square: (y - mean) ** 2 / root, plain: root, log: np.log(mean) * root})
+    formula = f"{square} ~ {'' if constant else '0 + '}{plain} + {log}"
     again = fit("OLS", formula, frame, Options(vcov=vcov, weights=used.options.weights))
-    return wald(again, ["log_fitted_root"])
+    return wald(again, [log])

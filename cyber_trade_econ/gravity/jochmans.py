@@ -14,7 +14,7 @@ from cyber_trade_econ.fit import Options, fit
 from cyber_trade_econ.formula import effect_name, parse
 from cyber_trade_econ.gravity.bias_covered import factor
 from cyber_trade_econ.gravity.concentrated import ByPeriod, Table
-from cyber_trade_econ.gravity.fitted import fitted, regressors
+from cyber_trade_econ.gravity.fitted import fitted
 from cyber_trade_econ.gravity.rectangles import Crossed
 from cyber_trade_econ.hdfe.factor import Array, Factor, cross
 from cyber_trade_econ.hdfe.one_thread import one_thread
@@ -52,7 +52,8 @@ def jochmans(formula: str, data: pd.DataFrame | Panel, *, moments: Moments = "gm
     means that the exponential mean with these regressors and multiplicative effects is wrong, so that estimates depend on
     which flows weigh most; that errors of different pairs are correlated; or that a few flows carry one of the estimates. It
     does not say which of the two is wrong. In simulated worlds of 20 and 40 economies intervals cover as they say, and a true
-    model is rejected at 5 % in 5 to 15 % of draws with ``"gmm1"``, hardly ever with ``"gmm2"``.
+    model is rejected at 5 % in 5 to 15 % of draws with ``"gmm1"``, hardly ever with ``"gmm2"``, whose ``difference_se`` is
+    1.6 to 1.8 times what it should be with 20 economies and still 1.3 to 1.4 times with 80.
 
     Parameters
     ----------
@@ -154,7 +155,7 @@ def _laid_out(first: Estimate, used: Fitted, keys: list[Factor]) -> tuple[Table,
     """Lay the rows out by pair and period; flows in units of their mean, regressors in deviations from theirs."""
     if not isinstance(first.predictor, FittedIndex) or first.coef.empty:
         raise ConfigError("Jochmans' estimator", found="effects alone", allowed="at least one regressor")
-    X = regressors(first.predictor, used.frame)
+    X = first.predictor.columns(used.frame)[:, first.predictor.kept]
     unit = used.y.mean()
     table = Table.of(used.mean / unit, used.y / unit, X - X.mean(axis=0), keys, concentrated=False)
     present = (table.mean > 0).astype(float).transpose(2, 0, 1)

@@ -10,7 +10,7 @@ from scipy import stats
 
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.fit import Options, fit
-from cyber_trade_econ.gravity.fitted import fitted
+from cyber_trade_econ.gravity.fitted import fitted, free_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,14 +96,15 @@ def park(
     used = fitted(estimate, data, "a Park test")
     tested = power if power is not None else 1.0 if estimate.model == "PPML" else 2.0
     unit = used.mean.mean()  # the power does not depend on it, the digits of squares of dollars do
-    frame = used.frame.assign(squared_residual=((used.y - used.mean) / unit) ** 2, log_fitted=np.log(used.mean / unit))
+    square, log = (free_name(used.frame, name) for name in ("squared_residual", "log_fitted"))
+    frame = used.frame.assign(**{square: ((used.y - used.mean) / unit) ** 2, log: np.log(used.mean / unit)})
     weights = used.options.weights
     if chosen == "levels":
         options = Options(vcov=vcov or "hetero", weights=weights)
-        again = fit("PPML", "squared_residual ~ log_fitted", frame, options)
+        again = fit("PPML", f"{square} ~ {log}", frame, options)
     else:
-        again = fit("OLS", "log(squared_residual) ~ log_fitted", frame, Options(vcov=vcov or "iid", weights=weights))
-    found, error = float(again.coef["log_fitted"]), float(again.se["log_fitted"])
+        again = fit("OLS", f"log({square}) ~ {log}", frame, Options(vcov=vcov or "iid", weights=weights))
+    found, error = float(again.coef[log]), float(again.se[log])
     statistic = (found - tested) / error
     p = float(2 * stats.t(again.df).sf(abs(statistic)))  # df = inf is the normal distribution
     facts = {key: again.facts[key] for key in ("vcov", "ssc", "rows_used", "dropped")}

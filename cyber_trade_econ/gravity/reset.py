@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cyber_trade_econ.fit import refit
-from cyber_trade_econ.formula import parse
+from cyber_trade_econ.gravity.fitted import fitted, free_name
 from cyber_trade_econ.inference.wald import WaldTest, wald
-from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cyber_trade_econ.records.estimate import Estimate
-
-_ADDED = "fitted_index_squared"
+    from cyber_trade_econ.records.panel import Panel
 
 
 def reset(estimate: Estimate, data: pd.DataFrame | Panel) -> WaldTest:
@@ -34,19 +32,17 @@ def reset(estimate: Estimate, data: pd.DataFrame | Panel) -> WaldTest:
     Raises
     ------
     ConfigError
-        For an estimate of another kind.
+        For an estimate of another kind, or data that are not those of the fit.
 
     References
     ----------
     Ramsey (1969), https://doi.org/10.1111/j.2517-6161.1969.tb00796.x; for gravity Santos Silva and Tenreyro (2006),
     https://doi.org/10.1162/rest.88.4.641.
     """
-    frame = data.frame if isinstance(data, Panel) else data
-    index = estimate.predict(frame, "link")
-    formula = parse(estimate.formula)
+    used = fitted(estimate, data, "RESET", linear=True)
     # In deviations from its mean the square is far less collinear with the index; with a constant or effects and the index
     # itself in the model the test is the same. An offset is part of the index but of no column, so nothing may be taken off.
-    spanned = (formula.intercept or formula.effects) and getattr(estimate.options, "offset", None) is None
-    added = frame.assign(**{_ADDED: (index - (index.mean() if spanned else 0.0)) ** 2})
-    again = data.with_frame(added) if isinstance(data, Panel) else added
-    return wald(refit(estimate, again, _ADDED), [_ADDED])
+    spanned = (used.formula.intercept or used.formula.effects) and used.options.offset is None
+    added = free_name(used.frame, "fitted_index_squared")
+    square = (used.index - (used.index.mean() if spanned else 0.0)) ** 2
+    return wald(refit(estimate, used.frame.assign(**{added: square}), added), [added])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,6 +156,8 @@ def index_changes(estimate: Estimate, change: Change) -> list[IndexChange]:
         wanted = [(t, {t: 1.0}) for t in names if t != "Intercept"]
     elif isinstance(change, str):
         wanted = [(change, {change: 1.0})]
+    elif not isinstance(change, Mapping) or not all(isinstance(by, Real) and np.isfinite(by) for by in change.values()):
+        raise ConfigError("a change in trade costs", found=repr(change), allowed="a term, or finite numbers by term")
     else:
         wanted = [(" + ".join(t if by == 1 else f"{by:g} x {t}" for t, by in change.items()), change)]
     out = []
@@ -162,8 +165,6 @@ def index_changes(estimate: Estimate, change: Change) -> list[IndexChange]:
         unknown = [t for t in by if t not in names]
         if unknown or not by:
             raise ConfigError("terms of a change in trade costs", found=unknown or "none", allowed=names)
-        if not all(np.isfinite(float(v)) for v in by.values()):
-            raise ConfigError("the change of a term", found=dict(by), allowed="finite numbers")
         weights = np.array([float(by.get(t, 0.0)) for t in names])
         value = float(weights @ estimate.coef.to_numpy())
         out.append(IndexChange(label, weights, value, max(float(weights @ estimate.vcov.to_numpy() @ weights), 0.0)))
@@ -174,7 +175,7 @@ def index_changes(estimate: Estimate, change: Change) -> list[IndexChange]:
 
 def quantile(estimate: Estimate, level: float) -> float:
     """Return the quantile that makes a two-sided interval of the given coverage."""
-    if not 0 < level < 1:
+    if not (isinstance(level, Real) and 0 < level < 1):
         raise ConfigError(
             "the level of a confidence interval", found=level, allowed="a number strictly between 0 and 1"
         )
@@ -223,6 +224,12 @@ def _elasticity(estimate: Estimate, elasticity: float | str, error: float) -> tu
             )
         part = index_changes(estimate, elasticity)[0]
         value, variance, pivot = part.value, part.variance, part.weights
+    elif not (isinstance(elasticity, Real) and isinstance(error, Real)):
+        raise ConfigError(
+            "the elasticity and its standard error",
+            found=f"{elasticity!r}, {error!r}",
+            allowed="numbers, or the name of a term",
+        )
     else:
         value, variance, pivot = float(elasticity), float(error) ** 2, None
     if not (np.isfinite(value) and value < 0):

@@ -106,7 +106,17 @@ class Projector:
         """
         weighted = values * self.w[:, None]
         totals = [_sums(f, self._along(g, weighted)) for g, f in enumerate(self.layout.factors)]
-        return self.effects_of(totals, np.einsum("ij,ij->j", weighted, values), start, tolerance)
+        return self.effects_of(totals, self._sizes(np.abs(weighted)), start, tolerance)
+
+    def _sizes(self, weighted: Array) -> Array:
+        """Return the squared size of what sums of ``weighted`` (n, k) add up, (k,): their rounding is a share of it.
+
+        It is measured as residuals are. The squares of the rows would not do: a row that is far off at a tiny weight adds
+        next to nothing to any sum.
+        """
+        own = [g for g, leader in enumerate(self.order.leader) if leader == g]
+        parts = [np.sum(_sums(self.layout.factors[g], weighted) ** 2 * self._inverse[g], axis=0) for g in own]
+        return np.asarray(np.max(parts, axis=0))
 
     def effects_of(
         self,
@@ -115,7 +125,7 @@ class Projector:
         start: Sequence[Array] | None = None,
         tolerance: float = conjugate.TOLERANCE,
     ) -> list[Array]:
-        """Return the same for values of which only the weighted sums by level, (levels, k), and squares, (k,), are given."""
+        """Return the same for values of which only weighted sums by level, (levels, k), and their sizes, (k,), are given."""
         layout = self.layout
         out: list[Array] = [np.empty(0)] * len(layout.factors)
         means = {g: self._inverse[g] * totals[g] for g in self.order.big}

@@ -52,8 +52,8 @@ def solve(
     right, start
         Right-hand sides and where to begin, (m, k).
     lengths
-        Weighted squares of what the right-hand sides were summed from, (k,). A column that is orthogonal to all effects
-        leaves nothing but rounding to solve for, which is recognised by these.
+        Squared sizes of what the right-hand sides were summed from, measured as residuals are, (k,). A column that is
+        orthogonal to all effects leaves nothing but rounding to solve for, which is recognised by these.
     tolerance
         Relative residual at which the iteration stops.
 

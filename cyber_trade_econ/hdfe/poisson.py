@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from cyber_trade_econ.hdfe.factor import Array, Effect, Mask
 
-OFF = 1e-6
-"""Relative difference between fitted and observed totals above which a fit that moves no more is refused."""
+ROUGHEST = 1e-8
+"""Relative score that is returned at a stricter tolerance too, where rounding allows no smaller one."""
+
+PATIENCE = 3
+"""Steps that bring the totals of the effects no nearer to the observed ones, after which a fit is given up."""
 
 _LOG_SMALLEST = -700.0  # exp of it is still a normal double
 
@@ -156,6 +159,7 @@ def fit(
     keep = np.ones(X.shape[1], dtype=bool)
     state: list[Array] | None = None
     change = moved = worst = np.inf
+    stalled = 0
     before, span = np.zeros(X.shape[1]), np.ptp(X, axis=0)
     for iteration in range(1, max_iterations + 1):
         mu = np.exp(eta)
@@ -176,30 +180,22 @@ def fit(
         jump, before = np.max(np.abs(step.beta - before[: len(step.beta)]) * span[keep], initial=0.0), step.beta
         if change < tol and moved < np.sqrt(tol) / 1000 and jump < np.sqrt(tol):
             result = _result(problem, keep, step, net[:, :-1], effects, np.exp(target), unit, iteration)
-            if result.score <= tol or result.score > worst / 10:  # levels that trade next to nothing arrive last
-                return _balanced(result, tol)
-            worst = result.score
+            if result.score <= tol or worst / 10 < result.score <= ROUGHEST:
+                return result
+            stalled += result.score > worst / 2  # levels that trade next to nothing arrive last
+            if stalled == PATIENCE:
+                break
+            worst = min(result.score, worst)
         eta, dev_new = _line_search(problem, eta, target, dev)
         eta = _rescale(problem, eta)
         change, dev = abs(dev - dev_new) / max(abs(dev_new), 0.1), dev_new
     raise NotConverged(
         "Poisson regression did not converge",
-        found=f"relative deviance change {change:.1e} and mean step {moved:.1e} after {max_iterations} iterations",
-        allowed=f"{tol:.0e} and {np.sqrt(tol) / 1000:.0e}",
+        found=f"relative deviance change {change:.1e}, mean step {moved:.1e} and totals of effects off by {worst:.1e} after "
+        f"{iteration} iterations",
+        allowed=f"{tol:.0e}, {np.sqrt(tol) / 1000:.0e} and {max(tol, ROUGHEST):.0e}",
         fix="A coefficient or an effect probably runs to infinity: keep the separation checks on, or drop the regressor.",
     )
-
-
-def _balanced(result: PoissonFit, tol: float) -> PoissonFit:
-    """Refuse a fit some of whose totals are off by more than what rounding explains."""
-    if result.score > max(tol, OFF):
-        raise NotConverged(
-            "Poisson regression does not reproduce the totals of its effects",
-            found=f"a relative difference of {result.score:.1e}",
-            allowed=f"{OFF:.0e}",
-            fix="Levels that trade next to nothing beside others: drop them, or use coarser effects.",
-        )
-    return result
 
 
 def _rescale(problem: _Problem, eta: Array) -> Array:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ZERO = 1e-7  # entries of a combination below this, where the largest is one, count as zero
+_ATTEMPTS = [(m, p) for p in (True, False) for m in ("highs", "highs-ipm", "highs-ds")]  # bad scales can trip one up
 _FIRST, _MOST = 4, 64  # random effects looked at together
 
 
@@ -169,12 +170,34 @@ def _local(few: Array) -> Array:
     return np.asarray(np.where(np.abs(apart) > _ZERO, apart, 0.0))
 
 
+def _beyond(few: Array, part: sparse.csr_array, free: sparse.csr_array) -> Array:
+    """Return a basis of what ``few`` (m, d) hold beyond the free slopes all of whose rows are among theirs.
+
+    A free slope would otherwise stand in the programme twice, and the rounding between its two copies, scaled up, would pass
+    for a combination.
+    """
+    whole = np.flatnonzero(np.isclose(_squares(part), _squares(free), rtol=1e-12, atol=0.0))
+    inside = part.tocsc()[:, whole] @ sparse.diags_array(1 / np.sqrt(np.maximum(_squares(free)[whole], 1e-300)))
+    rest = few.copy()
+    for column in rest.T:
+        column -= inside @ sparse.linalg.lsqr(inside, column, atol=1e-14, btol=1e-14)[0]
+    u, values, _ = np.linalg.svd(rest, full_matrices=False)
+    return np.asarray(u[:, values > _ZERO])  # the columns given have length one
+
+
+def _squares(matrix: sparse.csr_array) -> Array:
+    return np.asarray(matrix.multiply(matrix).sum(axis=0)).reshape(-1)
+
+
 def _programme(few: Array, rows: Codes, free: sparse.csr_array) -> Mask:
     """Maximise the sum of min(z, 1) over combinations z >= 0, (n0,): positive exactly on the separated rows.
 
     ``few`` are the combinations on some ``rows`` of the zero rows, ``free`` those on all of them. A free slope none of whose
     rows is among these stands alone, and is left out.
     """
+    few = _beyond(few, free[rows], free)
+    if not few.shape[1]:
+        return np.zeros(free.shape[0], dtype=bool)
     few = _local(few)
     i, j = np.nonzero(few)
     spread = sparse.csr_array((few[i, j], (rows[i], j)), shape=(free.shape[0], few.shape[1]))
@@ -183,13 +206,14 @@ def _programme(few: Array, rows: Codes, free: sparse.csr_array) -> Mask:
     touched = np.flatnonzero(np.diff(z.indptr))
     z = z[touched]
     n, d = z.shape
-    for method in ("highs", "highs-ipm", "highs-ds"):  # one of them can stumble over bad scales
+    for method, presolve in _ATTEMPTS:
         answer = optimize.linprog(
             c=np.concatenate([np.zeros(d), -np.ones(n)]),
             A_ub=sparse.hstack([-z, sparse.eye_array(n)], format="csr"),  # s <= z g, 0 <= s <= 1
             b_ub=np.zeros(n),
             bounds=[(None, None)] * d + [(0.0, 1.0)] * n,
             method=method,
+            options={"presolve": presolve},
         )
         if answer.status == 0:
             out = np.zeros(free.shape[0], dtype=bool)

@@ -13,7 +13,7 @@ import pandas as pd
 from cyber_trade_econ.errors import ConfigError, EstimationError, NotIdentified
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.hdfe.prune import prune
-from cyber_trade_econ.inference.carried import carried, generator
+from cyber_trade_econ.inference.carried import carried, check_clusters, check_drawing, generator
 from cyber_trade_econ.inference.covariance import OF_VCOV, require_clusters
 from cyber_trade_econ.inference.existing import existing
 from cyber_trade_econ.inference.linearised import linearised, weighted
@@ -50,8 +50,10 @@ class Bootstrap:
 
     def interval(self, level: float = 0.95) -> pd.DataFrame:
         """Percentile interval by term: conf_low, conf_high."""
-        if not 0 < level < 1:
-            raise ConfigError("the level of an interval", found=level, allowed="a number strictly between 0 and 1")
+        if not (isinstance(level, float) and 0 < level < 1):
+            raise ConfigError(
+                "the level of an interval", found=repr(level), allowed="a number strictly between 0 and 1"
+            )
         ends = self.draws.quantile([(1 - level) / 2, (1 + level) / 2])
         return pd.DataFrame({"conf_low": ends.iloc[0], "conf_high": ends.iloc[1]})
 
@@ -85,7 +87,7 @@ def bootstrap(
         Cluster column, or columns joined by ``^``; for gravity panels usually the pair. Those of the estimation sample are
         drawn.
     draws, seed
-        Number of draws; seed, from which each draw has random numbers of its own.
+        Number of draws, 2 or more; seed, 0 or more, from which each draw has random numbers of its own.
     executor
         Any `concurrent.futures.Executor`; numbers depend neither on it nor on the order in which draws are done.
 
@@ -106,7 +108,8 @@ def bootstrap(
     ----------
     Cameron, Gelbach and Miller (2008), https://doi.org/10.1162/rest.90.3.414.
     """
-    check_draws("bootstrap", draws)
+    check_drawing("bootstrap", draws=draws, seed=seed, executor=executor)
+    check_clusters("bootstrap", by)
     model = linearised(estimate, data, clusters=(by,))
     group = model.design.groups[by]
     require_clusters({by: group.levels})
@@ -121,12 +124,6 @@ def bootstrap(
     about = {k: v for k, v in estimate.facts.items() if k not in OF_VCOV}
     about |= {"vcov": name, "ssc": "none", "clusters": {by: group.levels}}
     return Bootstrap(replace(estimate, vcov=frame.cov(), df=np.inf, facts=about), frame, facts)
-
-
-def check_draws(what: str, draws: int) -> None:
-    """Refuse a number of draws that is none, or too small to say anything."""
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 2:
-        raise ConfigError(f"{what}(draws=...)", found=repr(draws), allowed="a whole number, 2 or more")
 
 
 def counted(found: list[Drawn], what: str) -> dict[str, Any]:

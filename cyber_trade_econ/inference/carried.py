@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from itertools import pairwise, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.hdfe.one_thread import one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Executor
 
 _BLOCKS = 32  # pieces travel together, because what they share travels once with each block
 
@@ -45,3 +46,31 @@ def _block(work: Callable[[int], T], numbers: range) -> list[T]:
 def generator(seed: int, number: int) -> np.random.Generator:
     """Return the random numbers of one piece: those of the child ``number`` that `numpy.random.SeedSequence.spawn` makes."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(number,)))
+
+
+def check_drawing(what: str, *, draws: int, seed: int, executor: Executor | None, least: int = 2) -> None:
+    """Refuse a number of draws too small to say anything, a seed that draws nothing that can be drawn again, no executor."""
+    _check_whole(f"{what}(draws=...)", draws, least)
+    _check_whole(f"{what}(seed=...)", seed, 0)
+    check_executor(what, executor)
+
+
+def check_executor(what: str, executor: Executor | None) -> None:
+    """Refuse what cannot carry work."""
+    if executor is not None and not isinstance(executor, Executor):
+        raise ConfigError(
+            f"{what}(executor=...)", found=repr(executor), allowed="an executor of concurrent.futures, or None"
+        )
+
+
+def check_clusters(what: str, by: str) -> None:
+    """Refuse what names no cluster variable."""
+    if not isinstance(by, str) or not by:
+        raise ConfigError(
+            f"{what}(by=...)", found=repr(by), allowed="the name of a cluster column, or columns joined by ^"
+        )
+
+
+def _check_whole(what: str, number: int, least: int) -> None:
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+        raise ConfigError(what, found=repr(number), allowed=f"a whole number, {least} or more")

@@ -10,7 +10,7 @@ import numpy as np
 
 from cyber_trade_econ.errors import ConfigError, EstimationError, NotIdentified
 from cyber_trade_econ.hdfe.factor import is_nested
-from cyber_trade_econ.inference.carried import carried
+from cyber_trade_econ.inference.carried import carried, check_executor
 from cyber_trade_econ.inference.existing import existing
 from cyber_trade_econ.inference.linearised import weighted
 
@@ -59,6 +59,7 @@ def covariance(
     model: Linearised, group: Factor, vcov: Jackknife, *, exponential: bool, executor: Executor | None = None
 ) -> Array:
     """Return CRV3 of the coefficients asked for, shape (k, k)."""
+    check_executor("jackknife", executor)
     if exponential and not vcov.one_step:
         changes = np.array(carried(partial(_refitted, model, model.started, group), group.levels, executor))
     elif all(is_nested(f, group) for f in model.design.factors.values()):

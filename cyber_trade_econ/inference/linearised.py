@@ -12,15 +12,17 @@ from cyber_trade_econ import design as designs
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.formula import parse
+from cyber_trade_econ.hdfe.factor import Slope, levels_of
 from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cyber_trade_econ.hdfe.factor import Array, Mask
+    from cyber_trade_econ.hdfe.factor import Array, Effect, Mask
     from cyber_trade_econ.inference.conventions import SmallSample, Vcov
     from cyber_trade_econ.records.estimate import Estimate
 
+_SMALL = 1e-6  # share of the outcomes of a level that its residuals may add up to
 _OFF = 1e-3  # sums of scores, in standard deviations, above which data and estimate do not belong together
 
 
@@ -179,7 +181,16 @@ def linearised(
     scale = np.sqrt((out.scores**2).sum(axis=0)) + 1e-9 * np.sqrt(np.sum(design.w * design.y**2))
     if (drift > _OFF * scale).any():
         raise foreign("scores that do not sum to zero at the coefficients")
+    if any(_unbalanced(f, weight * residual, design.w * design.y) for f in design.factors.values()):
+        raise foreign("residuals that do not sum to zero within a level of the effects")
     return out
+
+
+def _unbalanced(effect: Effect, pull: Array, outcome: Array) -> bool:
+    """Whether weighted residuals (n,) of some level add up to more than an estimate leaves, with outcomes (n,) for scale."""
+    level, along = levels_of(effect), effect.scaled() if isinstance(effect, Slope) else 1.0
+    off, spread = np.abs(level.sums(pull * along)), np.sqrt(level.sums(pull**2))
+    return bool((off > _OFF * spread + _SMALL * level.sums(np.abs(outcome))).any())
 
 
 def working(y: Array, index: Array, w: Array, model: str) -> tuple[Array, Array]:

@@ -14,8 +14,8 @@ from cyber_trade_econ.errors import ConfigError, NotIdentified
 from cyber_trade_econ.formula import Formula, parse
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.hdfe.prune import prune
-from cyber_trade_econ.inference.bootstrap import Drawn, check_draws, counted, solved
-from cyber_trade_econ.inference.carried import carried, generator
+from cyber_trade_econ.inference.bootstrap import Drawn, counted, solved
+from cyber_trade_econ.inference.carried import carried, check_drawing, generator
 from cyber_trade_econ.inference.linearised import Choices, centred, choices, foreign, frame_of
 from cyber_trade_econ.records.panel import Panel
 from cyber_trade_econ.redesign import naming, regressors
@@ -110,7 +110,7 @@ def placebo(
     ----------
     Fisher (1935); Young (2019), https://doi.org/10.1093/qje/qjy029.
     """
-    check_draws("placebo", draws)
+    check_drawing("placebo", draws=draws, seed=seed, executor=executor)
     problem, facts = _problem(estimate, data, column, draw, *_clock(data, draw, unit, time))
     found = carried(partial(_drawn, problem, seed), draws, executor)
     terms = estimate.coef.index[problem.touched]
@@ -205,6 +205,11 @@ def _drawn(problem: _Problem, seed: int, number: int) -> Drawn:
 
 def _clock(data: pd.DataFrame | Panel, draw: Draw | None, unit: str | None, time: str | None) -> tuple[str, str]:
     """Return the columns of unit and time that the default needs."""
+    if draw is not None and not callable(draw):
+        raise ConfigError("placebo(draw=...)", found=repr(draw), allowed="a function draw(rng, frame), or None")
+    for name, column in (("unit", unit), ("time", time)):
+        if column is not None and not isinstance(column, str):
+            raise ConfigError(f"placebo({name}=...)", found=repr(column), allowed="the name of a column")
     if draw is not None:
         if unit is not None or time is not None:
             raise ConfigError("placebo()", found="draw= and unit= or time=", allowed="draw=, or unit= and time=")

@@ -9,6 +9,7 @@ import numpy as np
 
 from cyber_trade_econ.errors import ConfigError, FewClusters, NotIdentified
 from cyber_trade_econ.hdfe.one_thread import one_thread
+from cyber_trade_econ.inference.carried import check_clusters, check_drawing
 from cyber_trade_econ.inference.confidence import confidence_set
 from cyber_trade_econ.inference.draws import Plan, statistics
 from cyber_trade_econ.inference.linearised import at, choices, linearised, working
@@ -86,8 +87,9 @@ def wild_bootstrap(
     null, impose_null
         Hypothesised value; whether residuals and scores are those of the model with that value imposed (recommended).
     draws, weights, seed
-        Bootstrap draws; ``"rademacher"`` (all 2^G sign patterns once there are no more of them than draws, up to the overall
-        sign, which changes nothing) or the six points of ``"webb"``, for about ten clusters or fewer; seed.
+        Bootstrap draws, 99 or more; ``"rademacher"`` (all 2^G sign patterns once there are no more of them than draws, up to
+        the overall sign, which changes nothing) or the six points of ``"webb"``, for about ten clusters or fewer; seed, 0 or
+        more.
     level
         Coverage of the confidence set, found by inverting the test with the same draws; PPML fits the restricted model for
         every value tried. ``None`` leaves the set out: its ends are missing then.
@@ -111,7 +113,9 @@ def wild_bootstrap(
     ----------
     Cameron, Gelbach and Miller (2008), https://doi.org/10.1162/rest.90.3.414; Webb (2023), https://doi.org/10.1111/caje.12661.
     """
-    _check(estimate, term, weights, draws, level)
+    check_drawing("wild_bootstrap", draws=draws, seed=seed, executor=executor, least=99)
+    check_clusters("wild_bootstrap", by)
+    _check(estimate, term, null, weights, level)
     model = linearised(estimate, data, clusters=(by,))
     group = model.design.groups[by]
     if group.levels < 2:
@@ -180,15 +184,15 @@ def _net(model: Linearised, j: int) -> Array:
     return np.asarray(direction / (model.bread[j] @ model.bread[j]))
 
 
-def _check(estimate: Estimate, term: str, weights: str, draws: int, level: float | None) -> None:
+def _check(estimate: Estimate, term: str, null: float, weights: str, level: float | None) -> None:
     choices(estimate)
-    if term not in estimate.coef.index:
+    if not isinstance(term, str) or term not in estimate.coef.index:
         raise ConfigError("the term of a wild bootstrap", found=repr(term), allowed=list(estimate.coef.index))
+    if not isinstance(null, (int, float, np.number)) or not np.isfinite(null):
+        raise ConfigError("wild_bootstrap(null=...)", found=repr(null), allowed="a finite number")
     if weights not in ("rademacher", "webb"):
         raise ConfigError("wild_bootstrap(weights=...)", found=repr(weights), allowed=("rademacher", "webb"))
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 99:
-        raise ConfigError("wild_bootstrap(draws=...)", found=repr(draws), allowed="a whole number, 99 or more")
-    if level is not None and not 0 < level < 1:
+    if level is not None and not (isinstance(level, float) and 0 < level < 1):
         raise ConfigError(
-            "wild_bootstrap(level=...)", found=level, allowed="a number strictly between 0 and 1, or None"
+            "wild_bootstrap(level=...)", found=repr(level), allowed="a number strictly between 0 and 1, or None"
         )

@@ -144,7 +144,8 @@ class Estimate:
 
         Returns
         -------
-        Series with the index of ``data``; missing where a variable is missing or an effect's level was not estimated.
+        Series with the index of ``data``; missing where a variable is missing, a level was not estimated, the sum of
+        effects is not identified, or a regressor left out as collinear or separated is not what it was in the sample.
         """
         if scale not in ("response", "link"):
             raise ConfigError("the scale of a prediction", found=repr(scale), allowed=("response", "link"))

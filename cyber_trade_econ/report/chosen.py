@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.records.estimate import Estimate
+
+
+@runtime_checkable
+class Titled(Protocol):
+    """Estimates that know what tells them apart, such as `cyber_trade_econ.many.Fits` of several samples."""
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """One distinct title per estimate, or none."""
+        ...
 
 
 def estimates(given: Estimate | Iterable[Estimate]) -> tuple[Estimate, ...]:
@@ -23,6 +33,11 @@ def estimates(given: Estimate | Iterable[Estimate]) -> tuple[Estimate, ...]:
             fix="Pass what cte.ols, cte.ppml or cte.event_study returned, or a list of them.",
         )
     return several
+
+
+def own_titles(given: object) -> tuple[str, ...]:
+    """Return the titles that the estimates bring along, if any."""
+    return given.titles if isinstance(given, Titled) else ()
 
 
 def titles(given: Sequence[str] | None, n: int) -> tuple[str, ...]:

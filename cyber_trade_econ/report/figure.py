@@ -97,7 +97,8 @@ def figure(
     kind
         ``"event"``, ``"coefficient"``, or ``"auto"`` by what the estimates are.
     labels
-        Names of the series in the legend; the models' names by default.
+        Names of the series in the legend. By default the models' names, or number and sample where the samples of
+        `cyber_trade_econ.fits` differ.
     names
         Labels of terms (coefficient plots).
     keep
@@ -115,7 +116,7 @@ def figure(
         If there is no estimate, an option is outside its list, or ``kind="event"`` meets another estimate.
     """
     several = chosen.estimates(estimates)
-    series = _series(several, labels)
+    series = _series(several, labels if labels is not None else chosen.own_titles(estimates) or None)
     events = ["event_time" in e.facts for e in several]
     if kind not in ("auto", "event", "coefficient"):
         raise ConfigError("kind= of a figure", found=repr(kind), allowed=("auto", "event", "coefficient"))

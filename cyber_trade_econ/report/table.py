@@ -120,7 +120,8 @@ def table(
     names
         Labels of terms, effects, clusters and outcomes; those absent keep their own name.
     columns
-        Titles of the columns; ``(1)``, ``(2)`` ... by default. They must differ.
+        Titles of the columns, which must differ. By default ``(1)``, ``(2)`` ..., with the sample of each where those of
+        `cyber_trade_econ.fits` differ.
     keep, drop, order
         Terms to show, to leave out, to put first; ``*`` stands for any text.
     digits
@@ -143,7 +144,7 @@ def table(
     if stat not in grid.STATS:
         raise ConfigError("stat= of a table", found=repr(stat), allowed=grid.STATS)
     _check_digits(digits)
-    titles = chosen.titles(columns, len(several))
+    titles = chosen.titles(columns if columns is not None else chosen.own_titles(estimates) or None, len(several))
     shown = chosen.terms(several, keep=keep, drop=drop, order=order)
     style = grid.Style(digits, stars, stat, {**event_rows.end_labels(several), **(names or {})})
     return Table(

@@ -83,3 +83,22 @@ def test_what_a_long_chain_of_effects_takes_up_is_named(model):
     assert dropped.facts["collinear"] == ["both"]
     alone = model("y ~ x | firm + worker", frame)  # control
     assert dropped.coef["x"] == pytest.approx(alone.coef["x"], rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", [36, 47])
+def test_outcomes_over_many_orders_of_magnitude_reach_their_totals(seed):
+    """Repeated rows keep the panel on this path; the first-order conditions say that it is the maximum."""
+    rng = np.random.default_rng(seed)
+    i, j, t = (a.ravel() for a in np.indices((12, 12, 6)))
+    d = pd.DataFrame({"i": i, "j": j, "t": t, "pair": i * 12 + j})
+    d = pd.concat([d, d.sample(frac=0.2, random_state=seed)], ignore_index=True)
+    d["x"] = rng.normal(size=len(d))
+    d["y"] = np.exp(rng.normal(0, 4, 144)[d["pair"]] + rng.normal(0, 2, len(d)) + 0.3 * d["x"])
+    d["y"] *= rng.random(len(d)) < 0.6
+    e = ppml("y ~ x | i^t + j^t + pair", d)
+    assert e.facts["path"] == "general"
+    used = d.loc[e.sample].assign(mu=e.predict(d.loc[e.sample]))
+    for effect in (["i", "t"], ["j", "t"], ["pair"]):
+        total = used.groupby(effect)[["y", "mu"]].sum()
+        np.testing.assert_allclose(total["mu"], total["y"], rtol=1e-8)  # what is promised of every effect
+    assert abs(used["x"] @ (used["y"] - used["mu"])) < 1e-8 * (used["x"].abs() @ used["y"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 import numpy as np
@@ -230,6 +231,59 @@ def test_bad_requests_of_a_bootstrap(world):
     with pytest.raises(ConfigError, match="inference from scores"):
         cte.bootstrap(cte.gamma_pml("trade_musd ~ treated | pair", world), world, "pair", draws=2)
     assert len(cte.bootstrap(e, world, "pair", draws=2).draws) == 2  # control
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"seed": -1}, "found -1; allowed: a whole number, 0 or more"),
+        ({"seed": None}, "found None; allowed: a whole number, 0 or more"),
+        ({"seed": "a"}, "found 'a'; allowed: a whole number, 0 or more"),
+        ({"seed": 1.0}, "seed=.*a whole number"),
+        ({"seed": True}, "seed=.*a whole number"),
+        ({"draws": "a"}, "draws=.*found 'a'; allowed: a whole number, 2 or more"),
+        ({"draws": None}, "draws=.*a whole number"),
+        ({"draws": True}, "draws=.*a whole number"),
+        ({"draws": 2.0}, "draws=.*a whole number"),
+        ({"executor": 3}, "executor=.*found 3; allowed: an executor of concurrent.futures, or None"),
+        ({"executor": ThreadPoolExecutor}, "executor="),
+    ],
+)
+def test_draws_seed_and_executor_are_checked_by_name(world, change, says):
+    e = cte.ols("trade_musd ~ treated | pair", world)
+    good = {"draws": 3, "seed": 5, "executor": None}
+    for name, run in (
+        ("bootstrap", partial(cte.bootstrap, e, world, "pair")),
+        ("placebo", partial(cte.placebo, e, world, "treated", unit="pair", time="year")),
+    ):
+        with pytest.raises(ConfigError, match=rf"^{name}\(.*{says}"):
+            run(**(good | change))
+        control = {"draws": np.int64(3), "seed": np.int64(5)}
+        pd.testing.assert_frame_equal(run(**(good | control)).draws, run(**good).draws, check_exact=True)
+
+
+def test_columns_are_named_by_text(world):
+    e = cte.ols("trade_musd ~ treated | pair", world)
+    for by in (["pair"], ("pair", "year"), None, 3, ""):
+        with pytest.raises(ConfigError, match=r"bootstrap\(by=.*the name of a cluster column, or columns joined by \^"):
+            cte.bootstrap(e, world, by, draws=2)
+    for change, says in (
+        ({"unit": ["pair"]}, r"placebo\(unit=.*the name of a column"),
+        ({"time": 3}, r"placebo\(time=.*the name of a column"),
+        ({"unit": None, "time": None, "draw": 3}, r"placebo\(draw=.*a function draw"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            cte.placebo(e, world, "treated", **({"unit": "pair", "time": "year", "draws": 2} | change))
+    got = cte.bootstrap(e, world, "exporter^year", draws=2)  # control
+    with pytest.raises(ConfigError, match="found 'a'; allowed: a number strictly between 0 and 1"):
+        got.interval("a")
+
+
+def test_a_jackknife_names_what_cannot_carry_it(world):
+    e = cte.ols("trade_musd ~ treated | pair", world)
+    with pytest.raises(ConfigError, match=r"jackknife\(executor=.*found 3"):
+        cte.with_vcov(e, world, cte.jackknife("exporter"), executor=3)
+    assert cte.with_vcov(e, world, cte.jackknife("exporter")).se["treated"] > 0  # control
 
 
 def exchanged(frame: pd.DataFrame, column: str, rng: np.random.Generator) -> pd.DataFrame:

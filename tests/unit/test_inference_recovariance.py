@@ -442,3 +442,15 @@ def test_clusters_may_be_combinations_of_columns(world):
     for kind in (jackknife, cluster):
         a, b = (with_vcov(e, joined, kind(name)).se for name in ("exporter^year", "both"))
         np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
+def test_data_that_effects_alone_would_tell_apart_are_refused():
+    frame = gravity_world(8, 6, seed=2)
+    e = ols("trade_musd ~ treated | pair[year]", frame)
+    pd.testing.assert_frame_equal(with_vcov(e, frame, "hetero").vcov, e.vcov, rtol=1e-8)  # control
+    with pytest.raises(ConfigError, match="within a level of the effects"):
+        with_vcov(e, frame.assign(year=frame["year"] - 2000), "hetero")
+    e = ols("trade_musd ~ treated | pair + year", frame)
+    moved = frame["trade_musd"] + frame.groupby("pair").ngroup()
+    with pytest.raises(ConfigError, match="within a level of the effects"):
+        with_vcov(e, frame.assign(trade_musd=moved), "hetero")

@@ -196,7 +196,18 @@ def test_a_constant_can_be_tested(data):
         ({"weights": "mammen"}, ConfigError, "rademacher, webb"),
         ({"draws": 10}, ConfigError, "99 or more"),
         ({"draws": 999.0}, ConfigError, "whole number"),
+        ({"draws": "a"}, ConfigError, "draws=.*found 'a'; allowed: a whole number, 99 or more"),
+        ({"seed": -1}, ConfigError, "seed=.*found -1; allowed: a whole number, 0 or more"),
+        ({"seed": None}, ConfigError, "seed=.*found None; allowed: a whole number, 0 or more"),
+        ({"seed": "a"}, ConfigError, "seed=.*found 'a'; allowed: a whole number, 0 or more"),
+        ({"executor": 3}, ConfigError, "executor=.*found 3; allowed: an executor of concurrent.futures, or None"),
+        ({"by": ["g"]}, ConfigError, r"by=.*allowed: the name of a cluster column, or columns joined by \^"),
+        ({"by": None}, ConfigError, "by=.*found None"),
+        ({"term": ["x"]}, ConfigError, "the term"),
+        ({"null": "a"}, ConfigError, "null=.*found 'a'; allowed: a finite number"),
+        ({"null": np.inf}, ConfigError, "null=.*a finite number"),
         ({"level": 95}, ConfigError, "between 0 and 1"),
+        ({"level": "a"}, ConfigError, "level=.*found 'a'; allowed: a number strictly between 0 and 1"),
     ],
 )
 def test_bad_input_is_named(data, change, error, says):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from cyber_trade_econ.errors import ConfigError, EstimationError
+from cyber_trade_econ.errors import ConfigError, EstimationError, FormulaError
 from cyber_trade_econ.gravity.iv_bootstrap import iv_bootstrap
 from cyber_trade_econ.gravity.iv_ppml import iv_ppml
 from cyber_trade_econ.gravity.ppml import ppml
@@ -39,12 +40,11 @@ def test_draws_are_estimates_on_repeated_rows(flows):
     """The same draws by hand: rows of a cluster as often as it was drawn, no weights."""
     e = fitted(flows)
     got = iv_bootstrap(e, flows, draws=50, seed=3)
-    rng = np.random.default_rng(3)
     number = pd.factorize(flows["pair"])[0]
     size = number.max() + 1
     by_hand = []
-    for _ in range(50):
-        times = np.bincount(rng.integers(0, size, size), minlength=size)[number]
+    for child in np.random.SeedSequence(3).spawn(50):
+        times = np.bincount(np.random.default_rng(child).integers(0, size, size), minlength=size)[number]
         repeated = flows.loc[flows.index.repeat(times)].reset_index(drop=True)
         by_hand.append(fitted(repeated, vcov="hetero").coef)
     np.testing.assert_allclose(got.vcov, np.cov(np.array(by_hand).T), rtol=1e-6)
@@ -65,6 +65,22 @@ def test_it_is_of_the_size_of_the_analytic_errors_and_depends_on_the_seed_alone(
     assert (a.se / e.se).between(0.8, 1.4).all()
 
 
+def test_whoever_carries_the_draws_the_numbers_are_the_same(flows):
+    e = fitted(flows)
+    with ThreadPoolExecutor(2) as threads:
+        carried = iv_bootstrap(e, flows, draws=50, seed=4, executor=threads)
+    pd.testing.assert_frame_equal(carried.vcov, iv_bootstrap(e, flows, draws=50, seed=4).vcov, check_exact=True)
+
+
+def test_a_column_of_the_user_may_have_any_name(flows):
+    named = flows.rename(columns={"x": "times_drawn", "size": "times_drawn_"})
+    options = {"endogenous": "tariff", "instruments": "z", "vcov": cluster("pair"), "weights": "times_drawn_"}
+    e = iv_ppml("y ~ tariff + times_drawn | exporter^year + importer^year", named, **options)
+    a = iv_bootstrap(e, named, draws=50, seed=5)
+    b = iv_bootstrap(fitted(flows, weights="size"), flows, draws=50, seed=5)
+    np.testing.assert_array_equal(a.vcov, b.vcov)
+
+
 def test_weights_are_kept(flows):
     e = fitted(flows, weights="size")
     long = flows.loc[flows.index.repeat(flows["size"].astype(int))].reset_index(drop=True)
@@ -80,10 +96,19 @@ def test_what_it_refuses(flows):
         iv_bootstrap(ppml("y ~ x | exporter", flows), flows)
     with pytest.raises(ConfigError, match="one set of clusters"):
         iv_bootstrap(fitted(flows, vcov="hetero"), flows)
-    with pytest.raises(ConfigError, match="at least 50"):
+    with pytest.raises(ConfigError, match="50 or more"):
         iv_bootstrap(e, flows, draws=9)
-    with pytest.raises(ConfigError, match="estimated on"):
+    with pytest.raises(ConfigError, match="50 or more"):
+        iv_bootstrap(e, flows, draws="many")
+    with pytest.raises(ConfigError, match="not those of the fit"):
         iv_bootstrap(e, flows.iloc[5:])
+    with pytest.raises(ConfigError, match="executor"):
+        iv_bootstrap(e, flows, executor=2)
+    with pytest.raises(FormulaError, match="data must be"):
+        iv_bootstrap(e, None)
+    for name in ("y", "z", "x", "tariff"):
+        with pytest.raises(ConfigError, match="standard errors away"):
+            iv_bootstrap(e, flows.assign(**{name: flows[name].to_numpy()[::-1]}), draws=50)
 
 
 def test_draws_without_an_estimate_are_counted_and_too_many_refused(flows):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
 import random
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -12,6 +14,7 @@ import pandas as pd
 import pytest
 
 import cyber_trade_econ as cte
+from cyber_trade_econ import errors, many, memory
 from cyber_trade_econ.errors import BadOutcome, ConfigError, EstimationError, FormulaError
 from cyber_trade_econ.many import FitsFailed
 from cyber_trade_econ.records.panel import Panel
@@ -174,9 +177,67 @@ def test_failures_are_named_and_the_others_kept(world):
     assert [key.sample for key in caught.value.failures] == ["s = False"]
 
 
+def test_failures_travel_from_another_process(world):
+    frame = world.assign(empty=0.0)
+    with EXECUTORS["processes 2"]() as pool:
+        error = pool.submit(cte.fits, "c(trade_musd, empty) ~ x", frame).exception()
+        assert isinstance(error, FitsFailed)
+        assert [type(e) for e in error.failures.values()] == [BadOutcome]
+        same(error.fits[0], cte.ppml("trade_musd ~ x", frame))
+        assert len(pool.submit(cte.fits, "trade_musd ~ x", frame).result()) == 1  # control: the pool still works
+
+
+ERRORS = {
+    kind: kind
+    for module in (errors, many, memory)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if issubclass(kind, errors.CyberTradeError)
+}
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_every_error_can_be_pickled_with_what_it_says(kind):
+    said = {"found": 3, "allowed": {"a": 1, "b": 2}.keys(), "fix": "Do without"}  # no full stop, and no plain sequence
+    none = many.Fits((), (), {"fits": 1})
+    made = (
+        FitsFailed(none, {many.Key("s = 1", "y ~ x"): BadOutcome("y", **said)})
+        if kind is FitsFailed
+        else kind("it", **said)
+    )
+    again = pickle.loads(pickle.dumps(made))  # noqa: S301
+    assert type(again) is kind
+    assert (str(again), again.args, again.exit_code) == (str(made), made.args, made.exit_code)
+    assert {k: repr(v) for k, v in vars(again).items()} == {k: repr(v) for k, v in vars(made).items()}
+    if kind is not FitsFailed:
+        assert str(made) == "it; found 3; allowed: a, b. Do without"
+
+
+def test_tables_and_figures_show_the_sample_of_each_fit(world):
+    got = cte.fits("c(trade_musd, other) ~ treated | pair", world, fsplit="sector")
+    titles = ("(1) all rows", "(2) all rows", "(3) sector = a", "(4) sector = a", "(5) sector = b", "(6) sector = b")
+    table = cte.table(got)
+    assert table.columns == got.titles == titles
+    assert [k.sample for k in got.keys] == [t[4:] for t in titles]
+    assert next(r.cells for r in table.rows if r.label == "Outcome") == ("trade_musd", "other") * 3
+    assert all(title in text for title in titles for text in (table.to_html(), table.to_markdown(), table.to_csv()))
+    assert tuple(cte.figure(got).data["series"].unique()) == titles
+    assert cte.table(got, columns=list("abcdef")).columns == tuple("abcdef")
+    assert tuple(cte.figure(got, labels=list("abcdef")).data["series"].unique()) == tuple("abcdef")
+    with pytest.raises(ConfigError, match="6 different texts"):
+        cte.table(got, columns=[])
+
+
+def test_fits_of_one_sample_have_the_usual_titles(world):
+    for split in ({}, {"split": "one"}):
+        got = cte.fits("c(trade_musd, other) ~ treated | pair", world.assign(one="b"), **split)
+        assert cte.table(got).columns == ("(1)", "(2)")
+        assert set(cte.figure(got).data["series"]) == {"(1) PPML", "(2) PPML"}
+
+
 def test_a_table_of_many_fits(world):
     got = cte.fits("trade_musd ~ treated + sw(x, z) | pair", world, split="sector")
-    assert cte.table(got).columns == ("(1)", "(2)", "(3)", "(4)")
+    assert cte.table(got).columns == ("(1) sector = a", "(2) sector = a", "(3) sector = b", "(4) sector = b")
+    assert cte.table(got[:2]).columns == ("(1)", "(2)")
     assert len(cte.table(got, columns=[str(k) for k in got.keys]).columns) == 4
     tidy = got.tidy()
     assert list(tidy.columns[:4]) == ["sample", "formula", "term", "estimate"]
@@ -196,7 +257,14 @@ def test_a_table_of_many_fits(world):
         ({"formula": []}, FormulaError, "formulas that differ"),
         ({"formula": ["trade_musd ~ x", "trade_musd~x"]}, FormulaError, "formulas that differ"),
         ({"formula": "trade_musd ~ sw(x, y)"}, FormulaError, "'y'"),
-        ({"data": [1]}, FormulaError, "DataFrame"),
+        ({"data": [1]}, FormulaError, "DataFrame or a Panel; found list"),
+        ({"data": None}, FormulaError, "DataFrame or a Panel; found NoneType"),
+        ({"executor": 3}, ConfigError, r"executor=.*found 3; allowed: an executor of concurrent.futures, or None"),
+        ({"executor": ThreadPoolExecutor}, ConfigError, "executor="),
+        ({"split": ""}, FormulaError, "''"),
+        ({"estimator": ["ppml"]}, ConfigError, "allowed: ppml, ols"),
+        ({"formula": None}, FormulaError, "must be text; found NoneType"),
+        ({"formula": [3]}, FormulaError, "must be text; found int"),
     ],
 )
 def test_bad_requests_are_refused_before_anything_is_fitted(world, change, error, says):
@@ -248,3 +316,18 @@ def test_separated_samples_come_out_as_alone():
     with ThreadPoolExecutor(3) as executor:
         for one, other in zip(cte.fits("c(y, y2) ~ csw(a, s, b) | g", frame, executor=executor), got, strict=True):
             same(one, other)
+
+
+@pytest.mark.parametrize("steps", ["sw(x, s)", "sw(s, x)"])
+def test_what_one_regressor_clears_is_not_taken_for_another(steps):
+    rng = np.random.default_rng(2)
+    n = 200
+    frame = pd.DataFrame({"g": np.repeat(np.arange(10), 20), "x": rng.normal(size=n)})
+    frame["y"] = rng.poisson(2.0, n) * 1.0
+    # It separates the rows where it is not zero, and has nothing to say about the others.
+    frame["s"] = ((frame["y"] == 0) & (np.arange(n) % 3 == 0)) * 1.0
+    got = {e.coef.index[0] if len(e.coef) else "s": e for e in cte.fits(f"y ~ {steps} | g", frame, collinear="drop")}
+    assert got["x"].nobs == n
+    assert got["s"].facts["dropped"]["separated by regressors"] == frame["s"].sum() > 0
+    for estimate in got.values():
+        same(estimate, cte.ppml(estimate.formula, frame, collinear="drop"))

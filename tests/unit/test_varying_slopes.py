@@ -8,6 +8,7 @@ import pytest
 from scipy import linalg
 
 from cyber_trade_econ.errors import BadRegressor, Collinear, ConfigError, FormulaError, SeparationError
+from cyber_trade_econ.gravity.average_effect import average_effect
 from cyber_trade_econ.gravity.bias_correction import bias_correction
 from cyber_trade_econ.gravity.gamma_pml import gamma_pml
 from cyber_trade_econ.gravity.ols import ols
@@ -116,10 +117,21 @@ def test_a_missing_variable_is_counted_and_text_refused(panel):
 def test_who_does_not_know_slopes_says_so(panel):
     with pytest.raises(FormulaError, match="varying slopes are not known here"):
         gamma_pml("y ~ x | pair[year]", panel)
-    with pytest.raises(FormulaError, match="varying slopes are not known here"):
-        reset(ppml("y ~ x | pair[year]", panel), panel)
+    with pytest.raises(ConfigError, match="without slopes"):
+        average_effect(ppml("y ~ x | pair[year]", panel), panel)
+    assert average_effect(ppml("y ~ x | pair", panel), panel).facts["rows"] == len(panel)  # control
     three, trends = "exporter^year + importer^year + pair", "exporter^year + importer^year + pair[year]"
     with pytest.raises(ConfigError, match=r"pair\[year\]"):
         bias_correction(ppml(f"y ~ x | {trends}", panel), panel)
     assert bias_correction(ppml(f"y ~ x | {three}", panel), panel).coef.size == 1  # control
-    assert reset(ppml("y ~ x | pair", panel), panel).p_value >= 0  # control
+
+
+@pytest.mark.parametrize(("fit", "effects"), [(ppml, "pair[year]"), (ols, "pair[year] + year")])
+def test_reset_adds_the_square_beside_slopes(panel, fit, effects):
+    e = fit(f"y ~ x + z | {effects}", panel, vcov=cluster("pair"))
+    index = e.predict(panel, "link")
+    by_hand = fit(
+        f"y ~ x + z + square | {effects}", panel.assign(square=(index - index.mean()) ** 2), vcov=cluster("pair")
+    )
+    want = by_hand.tidy().set_index("term").loc["square", "p_value"]
+    assert reset(e, panel).p_value == pytest.approx(want, rel=1e-6)

@@ -186,7 +186,33 @@ def grunfeld(data: Path) -> dict:
     return {"effects": out}
 
 
-WRITERS = {f.__name__: f for f in (log_of_gravity, advanced_guide, three_way, rose, grunfeld)}
+def event_cells(data: Path) -> dict:
+    """Agreements by cohort and year, once in for good; of pairs that ever trade."""
+    frame = pd.read_parquet(data / "gravity/agtpa_applications_1986_2006.parquet")
+    frame["pair"] = frame["exporter"].astype(str) + "_" + frame["importer"].astype(str)
+    frame = frame[frame.groupby("pair")["trade"].transform("sum") > 0].astype({"exporter": str, "importer": str})
+    start = frame["pair"].map(frame[frame["rta"] == 1].groupby("pair")["year"].min()).fillna(9999).astype(int)
+    year = frame["year"].astype(str)
+    frame = frame.assign(
+        treated=(frame["year"] >= start).astype(float), et=frame["exporter"] + year, it=frame["importer"] + year
+    )
+    stata = pyfixest.ssc(k_adj=False, G_adj=True)
+    spec = {"vcov": {"CRV1": "pair"}, "ssc": stata, **TIGHT}
+    one = pyfixest.fepois("trade ~ treated | et + it + pair", frame, **spec)
+    cell = (start.astype(str) + year).where(frame["treated"] == 1)
+    dummies = pd.get_dummies(cell, prefix="c", prefix_sep="", dtype=float)
+    many = pyfixest.fepois(
+        f"trade ~ {' + '.join(dummies)} | et + it + pair", pd.concat([frame, dummies], axis=1), **spec
+    )
+    weight = dummies.sum()[list(many.coef().index)].to_numpy() / dummies.to_numpy().sum()
+    average = [float(weight @ many.coef()), float(np.sqrt(weight @ many._vcov @ weight))]
+    return {
+        "one": {"nobs": int(one._N), "terms": of_pyfixest(one)},
+        "cells": {"nobs": int(many._N), "count": len(weight), "average": average},
+    }
+
+
+WRITERS = {f.__name__: f for f in (log_of_gravity, advanced_guide, three_way, rose, grunfeld, event_cells)}
 
 
 def main() -> None:
