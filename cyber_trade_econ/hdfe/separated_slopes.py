@@ -205,6 +205,7 @@ def _programme(few: Array, rows: Codes, free: sparse.csr_array) -> Mask:
     z = sparse.csr_array(sparse.hstack([spread, free.tocsc()[:, together]], format="csr"))
     touched = np.flatnonzero(np.diff(z.indptr))
     z = z[touched]
+    z = sparse.csr_array(z / abs(z).max(axis=0).toarray().reshape(-1))  # columns of one size trip the programme up less
     n, d = z.shape
     for method, presolve in _ATTEMPTS:
         answer = optimize.linprog(
