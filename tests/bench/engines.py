@@ -118,7 +118,7 @@ def fit(engine: str, case: Case, threads: int) -> dict[str, Any]:
         return fixest(case, threads)
     run: Fit = {OURS: ours, "pyfixest": pyfixest, "linearmodels": linearmodels}[engine]
     if engine == OURS:
-        _compiled()
+        _loaded()
     _forget_peak()
     held = _memory("VmRSS")
     wall, cpu = time.perf_counter(), time.process_time()
@@ -127,8 +127,12 @@ def fit(engine: str, case: Case, threads: int) -> dict[str, Any]:
     return out | spent | {"extra_mb": _memory("VmHWM") - held}
 
 
-def _compiled() -> None:
-    """Load numba's kernels where they may be used: once in a process, which the warm-up does."""
+def _loaded() -> None:
+    """Load what only large panels load, SciPy and numba's kernels where they may be used: once, which the warm-up does."""
+    import scipy.linalg
+    import scipy.optimize
+    import scipy.sparse.csgraph  # noqa: F401
+
     from cyber_trade_econ.hdfe import compilation, kernels
 
     if os.environ.get(compilation.SWITCH) != kernels.NUMPY.name:
