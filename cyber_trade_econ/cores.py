@@ -9,13 +9,14 @@ import numpy as np
 
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import NotConverged
-from cyber_trade_econ.hdfe import blocks, compilation, gravity_linear, linear, poisson, threeway, twoway
+from cyber_trade_econ.hdfe import blocks, compilation, poisson, threeway
 from cyber_trade_econ.hdfe.factor import Factor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cyber_trade_econ import design as designs
+    from cyber_trade_econ.hdfe import linear
     from cyber_trade_econ.hdfe.factor import Array, Mask
 
 
@@ -75,6 +76,8 @@ def _poisson(design: designs.Design, stretch: Array, tol: float) -> tuple[poisso
         data = design.y, design.X, design.w, design.offset
         try:
             if isinstance(layout, blocks.Sheets):
+                from cyber_trade_econ.hdfe import twoway  # what one model does not need, it does not wait for
+
                 return twoway.fit(*data, factors=factors, sheets=layout, stretch=stretch, tol=tol), {"path": "gravity"}
             loops = compilation.chosen(layout.sizes[0], design.X.shape[1] + 1)
             about = {"path": "gravity", "kernels": loops.name}
@@ -110,6 +113,8 @@ def by_least_squares(design: designs.Design, stretch: Array, *, intercept: bool)
 
 def _linear(design: designs.Design, target: Array, stretch: Array) -> tuple[linear.LinearFit, str]:
     """Take the path of gravity panels where the effects have their structure, and the general one where they do not."""
+    from cyber_trade_econ.hdfe import gravity_linear, linear
+
     effects = list(design.factors.values())
     factors = [f for f in effects if isinstance(f, Factor)]
     layout = blocks.find(factors) if len(factors) == len(effects) else None
