@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cyber_trade_econ import memory
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe import blocks, compilation, poisson, threeway
 from cyber_trade_econ.hdfe.factor import Factor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from cyber_trade_econ import design as designs
     from cyber_trade_econ.hdfe import linear
-    from cyber_trade_econ.hdfe.factor import Array, Mask
+    from cyber_trade_econ.hdfe.blocks import Blocks, Sheets
+    from cyber_trade_econ.hdfe.factor import Array, Effect, Mask
+    from cyber_trade_econ.hdfe.net import Net
+    from cyber_trade_econ.hdfe.samplelayout import SampleLayout
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,16 @@ class Core:
     beta: Array
     kept: Mask
     root: Array
-    within: Array
+    within: Array | Net
     residual: Array
     effects: tuple[Array, ...]
     sigma2: float
     facts: Mapping[str, Any]
 
 
-def by_poisson(design: designs.Design, stretch: Array, tol: float) -> Core:
-    """Fit a Poisson model."""
-    result, taken = _poisson(design, stretch, tol)
+def by_poisson(design: designs.Design, stretch: Array, tol: float, sample: SampleLayout | None = None) -> Core:
+    """Fit a Poisson model; ``sample`` is the layout of a sample that holds all rows of the design, where it is known."""
+    result, taken = _poisson(design, stretch, tol, sample)
     null = _without_regressors(design, result)
     facts = {
         "pseudo_r2": 1 - result.log_likelihood / null if null else float("nan"),
@@ -51,7 +55,7 @@ def by_poisson(design: designs.Design, stretch: Array, tol: float) -> Core:
     return Core(result.beta, result.kept, result.root, result.within, design.y - result.mu, result.effects, 1.0, facts)
 
 
-def _without_regressors(design: designs.Design, result: poisson.PoissonFit) -> float:
+def _without_regressors(design: designs.Design, result: poisson.PoissonFit[Array | Net]) -> float:
     """Return the log likelihood of a constant: what it does not share with the fit's, which is costly, stays as it is."""
     offset = design.offset - design.offset.max()  # a constant in it changes nothing
     outcome, total = design.w * design.y, float(np.sum(design.w * np.exp(offset)))
@@ -61,7 +65,17 @@ def _without_regressors(design: designs.Design, result: poisson.PoissonFit) -> f
     return result.log_likelihood + float(constant - fitted)
 
 
-def _poisson(design: designs.Design, stretch: Array, tol: float) -> tuple[poisson.PoissonFit, dict[str, str]]:
+def _layout(design: designs.Design, effects: Sequence[Effect], sample: SampleLayout | None) -> Blocks | Sheets | None:
+    """Return the layout of the design's rows, unless its empty cells would not fit into memory."""
+    layout = blocks.find(effects) if sample is None else sample.within(effects, design.rows)
+    if isinstance(layout, blocks.Blocks) and not memory.holds_boxes(layout.sizes[0], design.regressors.full.shape[1]):
+        return None
+    return layout
+
+
+def _poisson(
+    design: designs.Design, stretch: Array, tol: float, sample: SampleLayout | None
+) -> tuple[poisson.PoissonFit[Array | Net], dict[str, str]]:
     """Take the path of gravity panels where the effects have their structure, and the general one where they do not.
 
     Also returned is what the facts say of it: the path, and the kernels of the one that has several.
@@ -71,27 +85,31 @@ def _poisson(design: designs.Design, stretch: Array, tol: float) -> tuple[poisso
     """
     effects = list(design.factors.values())
     factors = [f for f in effects if isinstance(f, Factor)]
-    layout = blocks.find(factors) if len(factors) == len(effects) else None
+    layout = _layout(design, effects, sample)
     if layout is not None and all((f.sums(design.w * design.y) > 0).all() for f in factors):
-        data = design.y, design.X, design.w, design.offset
+        y, w, offset = design.y, design.w, design.offset
         try:
             if isinstance(layout, blocks.Sheets):
                 from cyber_trade_econ.hdfe import twoway  # what one model does not need, it does not wait for
 
-                return twoway.fit(*data, factors=factors, sheets=layout, stretch=stretch, tol=tol), {"path": "gravity"}
-            loops = compilation.chosen(layout.sizes[0], design.X.shape[1] + 1)
+                fit = twoway.fit(y, design.X, w, offset, factors=factors, sheets=layout, stretch=stretch, tol=tol)
+                return fit, {"path": "gravity"}
+            loops = compilation.chosen(layout.sizes[0], design.k + 1)
             about = {"path": "gravity", "kernels": loops.name}
-            return threeway.fit(*data, blocks=layout, stretch=stretch, tol=tol, kernels=loops), about
+            data = y, design.regressors, w, offset
+            return threeway.fit(*data, factors=factors, blocks=layout, stretch=stretch, tol=tol, kernels=loops), about
         except NotConverged:
             pass
     result = poisson.fit(design.y, design.X, effects, design.w, design.offset, stretch=stretch, tol=tol)
     return result, {"path": "general"}
 
 
-def by_least_squares(design: designs.Design, stretch: Array, *, intercept: bool) -> Core:
-    """Fit a linear model; the offset is taken off the outcome."""
+def by_least_squares(
+    design: designs.Design, stretch: Array, *, intercept: bool, sample: SampleLayout | None = None
+) -> Core:
+    """Fit a linear model; the offset is taken off the outcome, and ``sample`` is as for `by_poisson`."""
     target = design.y - design.offset
-    result, path = _linear(design, target, stretch)
+    result, path = _linear(design, target, stretch, sample)
     ssr = float((design.w * result.residual) @ result.residual)
     around = target - (design.w @ target / design.w.sum() if intercept or design.factors else 0.0)
     total = float((design.w * around) @ around)
@@ -111,18 +129,31 @@ def by_least_squares(design: designs.Design, stretch: Array, *, intercept: bool)
     )
 
 
-def _linear(design: designs.Design, target: Array, stretch: Array) -> tuple[linear.LinearFit, str]:
+def _linear(
+    design: designs.Design, target: Array, stretch: Array, sample: SampleLayout | None
+) -> tuple[linear.LinearFit[Array | Net], str]:
     """Take the path of gravity panels where the effects have their structure, and the general one where they do not."""
     from cyber_trade_econ.hdfe import gravity_linear, linear
 
     effects = list(design.factors.values())
     factors = [f for f in effects if isinstance(f, Factor)]
-    layout = blocks.find(factors) if len(factors) == len(effects) else None
+    layout = _layout(design, effects, sample)
+    X, w = design.regressors, design.w
+    attempts: list[Callable[[], linear.LinearFit[Array | Net]]] = []
+    if isinstance(layout, blocks.Blocks) and X.rare.any():
+        from cyber_trade_econ.hdfe import listed_linear
+
+        loops = compilation.chosen(layout.sizes[0], design.k + 1)
+        attempts.append(
+            lambda: listed_linear.fit(target, X, w, factors=factors, blocks=layout, kernels=loops, stretch=stretch)
+        )
     if layout is not None:
+        attempts.append(lambda: gravity_linear.fit(target, design.X, factors, w, layout=layout, stretch=stretch))
+    for attempt in attempts:
         try:
-            return gravity_linear.fit(target, design.X, factors, design.w, layout=layout, stretch=stretch), "gravity"
+            return attempt(), "gravity"
         except NotConverged:
-            pass
+            continue
     return linear.fit(target, design.X, effects, design.w, stretch), "general"
 
 

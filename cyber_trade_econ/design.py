@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from difflib import get_close_matches
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from cyber_trade_econ.encoding import Encoding, Kept, columns_of, encode
-from cyber_trade_econ.errors import BadOutcome, BadRegressor, EmptySample, FormulaError
+from cyber_trade_econ.columns import planned, widths
+from cyber_trade_econ.encoding import Encoding, Kept, encode
+from cyber_trade_econ.errors import BadOutcome, BadRegressor, EmptySample
+from cyber_trade_econ.frames import check_frame, column, numeric
 from cyber_trade_econ.hdfe.factor import Array, Codes, Effect, Factor, Mask, chosen, levels_of
+from cyber_trade_econ.hdfe.regressors import Regressors
 from cyber_trade_econ.memory import room_for_fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    import pandas as pd
+
     from cyber_trade_econ.formula import Atom, Formula
+
+_WEIGHTS = 1e15  # times the smallest weight: beyond it that row is lost in any sum with the largest
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,10 @@ class Design:
 
     Parameters
     ----------
-    y, X, w, offset
+    y, regressors, w, offset
         Outcome (n,), regressors (n, k) with the constant first if there is one, weights (n,), offset (n,).
     names
-        Terms of the columns of ``X``.
+        Terms of the regressors.
     factors, groups
         Fixed effects by name, and cluster variables by name; codes of shape (n,).
     rows
@@ -46,7 +51,7 @@ class Design:
     """
 
     y: Array
-    X: Array
+    regressors: Regressors
     w: Array
     offset: Array
     names: tuple[str, ...]
@@ -57,6 +62,20 @@ class Design:
     dropped: Mapping[str, int]
     encoding: Encoding
     dyad: tuple[str, ...] = ()
+
+    @cached_property
+    def X(self) -> Array:  # noqa: N802  as everybody writes it
+        """The regressors written out, (n, k): for what has no use for lists of entries."""
+        return self.regressors.whole()
+
+    @property
+    def k(self) -> int:
+        """Number of regressors."""
+        return self.regressors.shape[1]
+
+    def having(self, X: Array, names: tuple[str, ...] | None = None) -> Design:
+        """Return the design with other regressors, (n, k), and their names."""
+        return replace(self, regressors=Regressors.plain(X), names=self.names if names is None else names)
 
     def renumbered(self, mask: Mask) -> dict[int, Effect]:
         """Return effects and clusters on the rows where ``mask`` is true, numbered anew, by the `id` of the old ones."""
@@ -71,9 +90,6 @@ class Design:
         if mask.all():
             return self
         rows = np.flatnonzero(mask)
-        X = np.empty((len(rows), self.X.shape[1]), order="F")
-        for j in range(X.shape[1]):
-            np.take(self.X[:, j], rows, out=X[:, j], mode="clip")  # "clip" writes without a buffer between
         # The two sides of a dyad share their numbers; everywhere else levels are numbered anew.
         anew = self.renumbered(mask) if anew is None else anew
         dropped = dict(self.dropped)
@@ -82,7 +98,7 @@ class Design:
                 dropped[reason] = dropped.get(reason, 0) + count
         return Design(
             self.y[rows],
-            X,
+            self.regressors.kept(rows),
             self.w[rows],
             self.offset[rows],
             self.names,
@@ -96,63 +112,6 @@ class Design:
             dropped,
             self.encoding,
             self.dyad,
-        )
-
-
-def column(frame: pd.DataFrame, name: str, role: str) -> pd.Series:
-    """Return a column, or explain which one is missing."""
-    if not isinstance(name, str):
-        raise FormulaError(f"{role} must be named by text", found=type(name).__name__, fix="Pass the name of a column.")
-    if name not in frame.columns:
-        near = get_close_matches(name, map(str, frame.columns), n=3)
-        raise FormulaError(
-            f"{role} {name!r} is not a column of the data",
-            allowed=list(frame.columns) if len(frame.columns) <= 30 else f"{len(frame.columns)} columns",
-            fix=f"Did you mean {' or '.join(map(repr, near))}?" if near else "Check the spelling.",
-        )
-    return frame[name]
-
-
-def numeric(frame: pd.DataFrame, name: str, role: str) -> Array:
-    """Return a column as floating-point numbers, missing values as NaN; text and dates are refused.
-
-    The array may be the column itself and is not to be written to.
-    """
-    series = column(frame, name, role)
-    if pd.api.types.is_bool_dtype(series.dtype) and role != "the outcome":
-        return series.to_numpy(dtype=float, na_value=np.nan)
-    kind = series.dtype
-    if (
-        not pd.api.types.is_numeric_dtype(kind)
-        or pd.api.types.is_bool_dtype(kind)
-        or pd.api.types.is_complex_dtype(kind)
-    ):
-        error = BadOutcome if role == "the outcome" else BadRegressor
-        raise error(
-            f"{role} {name!r} must be numeric",
-            found=f"type {series.dtype}",
-            fix="Convert it, or write i(" + name + ") for one indicator per category."
-            if role != "the outcome"
-            else "Convert it.",
-        )
-    values = series.to_numpy(dtype=float, na_value=np.nan) if series.dtype != np.float64 else series.to_numpy()
-    if not np.isfinite(values).all() and np.isinf(values).any():
-        error = BadOutcome if role == "the outcome" else BadRegressor
-        raise error(
-            f"{role} {name!r} has infinite values",
-            found=f"{int(np.isinf(values).sum())} row(s), first at position {int(np.isinf(values).argmax())}",
-            fix="Find where they come from (a division by zero, a logarithm of zero) and decide what these rows are.",
-        )
-    return values
-
-
-def check_frame(frame: object) -> None:
-    """Refuse what is not a data frame whose columns have a name each."""
-    if not isinstance(frame, pd.DataFrame):
-        raise FormulaError("data must be a pandas DataFrame or a Panel", found=type(frame).__name__)
-    if frame.columns.has_duplicates:
-        raise FormulaError(
-            "two columns of the data share a name", found=list(frame.columns[frame.columns.duplicated()])
         )
 
 
@@ -232,16 +191,19 @@ def build(
     encoding = encode(formula, categories)
     constant = formula.intercept and not formula.effects
     factors = kept.effects(formula, variables)
-    room_for_fit(len(rows), constant + _width(formula, encoding), [f.levels for f in factors.values()])
-    X, names = columns_of(
+    levels = [f.levels for f in factors.values()]
+    numbers, indicators = widths(formula.terms, encoding)
+    room_for_fit(len(rows), constant + numbers + indicators, levels, listed=indicators)
+    plan = planned(
         formula.terms, {a: kept.values(v) for a, v in atoms.items()}, categories, encoding, constant=constant
     )
+    room_for_fit(len(rows), len(plan.names), levels, listed=int(plan.rare.sum()))
     return Design(
         kept.values(y),
-        X,
+        plan.columns(),
         np.ones(len(rows)) if w is None else kept.values(w),
         np.zeros(len(rows)) if off is None else kept.values(off),
-        names,
+        plan.names,
         factors,
         {name: kept.factor(parts) for name, parts in by.items()} | (kept.sides(dyad) if dyad else {}),
         rows,
@@ -250,11 +212,6 @@ def build(
         encoding,
         dyad or (),
     )
-
-
-def _width(formula: Formula, encoding: Encoding) -> int:
-    """Count the columns of the terms: one per combination of the categories that are shown."""
-    return sum(math.prod(len(encoding.shown[t, a]) for a in t if a.kind == "i") for t in formula.terms)
 
 
 def _outcome(outcome: Atom, frame: pd.DataFrame, sample: _Sample) -> Array:
@@ -292,6 +249,14 @@ def _weights(frame: pd.DataFrame, name: str, sample: _Sample) -> Array:
     if (w < 0).any():
         raise BadRegressor(
             f"the weight {name!r} is negative", found=f"{int((w < 0).sum())} row(s)", fix="Use weights >= 0."
+        )
+    used = w[w > 0]  # false for missing weights
+    if used.size and float(used.min()) < float(used.max()) / _WEIGHTS:
+        raise BadRegressor(
+            f"the weight {name!r} spans more than double precision can work with",
+            found=f"weights from {used.min():g} to {used.max():g}",
+            allowed=f"a largest weight of {_WEIGHTS:.0e} times the smallest",
+            fix="Look for a wrong unit or a division by almost zero; rows that shall not count have a weight of zero.",
         )
     sample.drop(np.isnan(w), f"missing: {name}")
     sample.drop(w == 0, f"weight of zero: {name}")

@@ -1,9 +1,8 @@
-"""Categories of a formula: their numbers, which of them get an indicator, and the columns of the regressors."""
+"""Categories of a formula: their numbers, and which of them get an indicator."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from cyber_trade_econ.formula import effect_name, slope_name
 from cyber_trade_econ.hdfe.factor import Factor, Slope, compact, cross
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from cyber_trade_econ.formula import Atom, Formula, Term
     from cyber_trade_econ.hdfe.factor import Array, Codes, Effect
@@ -36,6 +35,12 @@ class Encoding:
 
     seen: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     shown: Mapping[tuple[Term, Atom], tuple[Any, ...]] = field(default_factory=dict)
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Levels without an indicator, by part of a formula; with several terms, those of the last one it stands in."""
+        left = {a: [str(v) for v in self.seen[a.name] if v not in levels] for (_, a), levels in self.shown.items()}
+        return {str(a): ", ".join(levels) for a, levels in left.items() if levels}
 
 
 def encode(formula: Formula, kept: pd.DataFrame) -> Encoding:
@@ -66,56 +71,15 @@ def encode(formula: Formula, kept: pd.DataFrame) -> Encoding:
 
 def _levels(series: pd.Series) -> tuple[Any, ...]:
     try:
-        return tuple(pd.unique(series.sort_values()))
+        levels = pd.unique(series.sort_values())
     except TypeError as error:
         raise BadRegressor(
             f"i({series.name}) mixes types that have no order",
             found=str(error),
             fix="Make all of them text, or all numbers.",
         ) from None
-
-
-def columns_of(
-    terms: Sequence[Term], atoms: Mapping[Atom, Array], frame: pd.DataFrame, encoding: Encoding, *, constant: bool
-) -> tuple[Array, tuple[str, ...]]:
-    """Build the columns of the regressors, shape (n, k), and their names; a category never seen is missing.
-
-    Indicators are columns like all others, for hundreds of cells of events too. A fit holds little more than two arrays of
-    rows times cells: these, and what the effects leave of them, which is not sparse and which covariances are made of. To
-    solve for cells as one more set of effects, and make the second array at the end, was measured at 160 and at 260 cells:
-    it takes the same time and the same memory.
-    """
-    n = len(frame)
-    categories = {a.name for term in terms for a in term if a.kind == "i"}
-    numbers = {name: _numbers(frame[name], encoding.seen[name]) for name in categories}
-    unseen = {name: np.flatnonzero(codes < 0) for name, codes in numbers.items()}
-    plan = [
-        choice
-        for term in terms
-        for choice in product(
-            *([(a, v) for v in encoding.shown[term, a]] if a.kind == "i" else [(a, None)] for a in term)
-        )
-    ]
-    names = [":".join(f"{a.name}::{v}" if a.kind == "i" else str(a) for a, v in choice) for choice in plan]
-    matrix = np.empty((n, constant + len(plan)), order="F")  # column by column, as everything later reads it
-    if constant:
-        matrix[:, 0] = 1.0
-    for column, choice in zip(matrix.T[int(constant) :], plan, strict=True):
-        for position, (atom, level) in enumerate(choice):
-            values = atoms[atom] if atom.kind != "i" else numbers[atom.name] == encoding.seen[atom.name].index(level)
-            if position:
-                with np.errstate(over="ignore", invalid="ignore"):  # `estimable.rows` refuses such a column by name
-                    column *= values
-            else:
-                column[:] = values
-            if atom.kind == "i":
-                column[unseen[atom.name]] = np.nan
-    return matrix, tuple([INTERCEPT] * constant + names)
-
-
-def _numbers(series: pd.Series, levels: tuple[Any, ...]) -> Codes:
-    """Return the position of each value among ``levels``, -1 for one that is not among them."""
-    return np.asarray(pd.Index(levels).get_indexer(pd.Index(series)), dtype=np.int64)
+    _check_levels(levels, series.name)
+    return tuple(levels)
 
 
 class Kept:
@@ -175,7 +139,9 @@ class Kept:
 def _codes(series: pd.Series) -> Factor:
     """Return the values of a column without missing ones, numbered in their order."""
     if isinstance(series.dtype, pd.CategoricalDtype):
-        return compact(series.cat.codes.to_numpy().astype(np.int64))
+        codes = series.cat.codes.to_numpy().astype(np.int64)
+        _check_levels(series.cat.categories[np.unique(codes)], series.name)
+        return compact(codes)
     if isinstance(series.dtype, np.dtype) and series.dtype.kind == "i":
         return compact(series.to_numpy().astype(np.int64, copy=False))
     try:
@@ -186,4 +152,28 @@ def _codes(series: pd.Series) -> Factor:
             found=str(error),
             fix="Make them text or numbers.",
         ) from None
+    _check_levels(levels, series.name)
     return Factor(codes.astype(np.int64, copy=False), len(levels))
+
+
+def _check_levels(levels: Any, name: object) -> None:
+    """Refuse labels that are written in two ways, and infinite numbers, which a division by zero left."""
+    values = np.asarray(levels)
+    if values.dtype == object:
+        numbers = [v for v in values if isinstance(v, int | float | np.number)]
+        written = {str(v) for v in numbers} | {str(int(v)) for v in numbers if np.isfinite(v) and v == int(v)}
+        twice = [v for v in values if isinstance(v, str) and v.strip() in written]
+        if twice:
+            raise BadRegressor(
+                f"{name!r} holds the same label as text and as a number, which would be two levels",
+                found=f"{len(twice)} such label(s), first {twice[0]!r}",
+                fix="Make all of them text, or all numbers.",
+            )
+        infinite = any(np.isinf(v) for v in numbers)
+    else:
+        infinite = values.dtype.kind == "f" and bool(np.isinf(values).any())
+    if infinite:
+        raise BadRegressor(
+            f"{name!r} has infinite values among its levels",
+            fix="Find where they come from (a division by zero) and decide which level these rows belong to.",
+        )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cyber_trade_econ.errors import BadOutcome, BadRegressor, Collinear, EmptySample
+from cyber_trade_econ.hdfe import blocks
 from cyber_trade_econ.hdfe.absorb import Layout
-from cyber_trade_econ.hdfe.factor import Array, Factor, is_nested
+from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, is_nested
 from cyber_trade_econ.hdfe.leastsquares import COLLINEAR, independent, names_of, weighted_lengths
 
 if TYPE_CHECKING:
@@ -48,10 +49,10 @@ def counts(y: Array, name: str, offset: Array | None = None) -> None:
 
 def rows(design: designs.Design, formula: Formula) -> None:
     """Refuse a sample with no more rows than coefficients, and numbers no variance can be computed from."""
-    if len(design.y) <= design.X.shape[1]:
+    if len(design.y) <= design.k:
         raise EmptySample(
             f"too few rows to estimate {formula}",
-            found=f"{len(design.y)} row(s), {design.X.shape[1]} coefficient(s); left out: {dict(design.dropped) or 'none'}",
+            found=f"{len(design.y)} row(s), {design.k} coefficient(s); left out: {dict(design.dropped) or 'none'}",
             fix="Use more data or fewer terms.",
         )
     if not design.y.any():
@@ -61,8 +62,8 @@ def rows(design: designs.Design, formula: Formula) -> None:
             fix=_NOTHING,
         )
     _range(design.y, f"the outcome {formula.outcome}", BadOutcome)
-    for name, column in zip(design.names, design.X.T, strict=True):
-        _range(column, f"the regressor {name}", BadRegressor)
+    for name, values in zip(design.names, design.regressors.values(), strict=True):
+        _range(values, f"the regressor {name}", BadRegressor)
 
 
 def _range(values: Array, what: str, error: type[BadOutcome | BadRegressor]) -> None:
@@ -95,12 +96,7 @@ def refuse_collinear(names: Sequence[str], design: designs.Design, *, separated:
     The coefficient of such a regressor is infinite: it is dropped and listed, as ppmlhdfe does.
     """
     if separated:
-        w = design.w
-        factors = list(design.factors.values())
-        state = Layout(factors).weighted(w) if factors else None
-        X = state.residual(design.X, state.effects(design.X)) if state else design.X
-        kept = independent(X, w, weighted_lengths(design.X, w))
-        names = [name for name in names if name in names_of(~kept, design.names)]
+        names = [name for name in names if name in names_of(~_independent(design), design.names)]
         if not names:
             return
     reasons = [f"{name}: {_why(design, name)}" for name in names]
@@ -112,8 +108,22 @@ def refuse_collinear(names: Sequence[str], design: designs.Design, *, separated:
     )
 
 
+def _independent(design: designs.Design) -> Mask:
+    """Mark the regressors that effects and earlier ones do not reproduce."""
+    factors, w = list(design.factors.values()), design.w
+    layout = blocks.find(factors) if design.regressors.rare.any() else None
+    if isinstance(layout, blocks.Blocks):
+        from cyber_trade_econ.hdfe.listed_linear import independent_columns
+
+        plain = [f for f in factors if isinstance(f, Factor)]
+        return independent_columns(design.regressors, w, factors=plain, blocks=layout)
+    state = Layout(factors).weighted(w) if factors else None
+    X = state.residual(design.X, state.effects(design.X)) if state else design.X
+    return independent(X, w, weighted_lengths(design.X, w))
+
+
 def _why(design: designs.Design, name: str) -> str:
-    values = design.X[:, design.names.index(name)]
+    values = design.regressors.chosen(np.array([n == name for n in design.names])).whole()[:, 0]
     if np.ptp(values) == 0:
         return "constant" if values[0] else "zero everywhere"
     levels = Factor(np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.int64), 0)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cyber_trade_econ.hdfe.factor import Array
+    from cyber_trade_econ.hdfe.samplelayout import SampleLayout
     from cyber_trade_econ.numbered import Numbered
 
 SEPARATION = ("fe", "simplex", "relu")
@@ -62,13 +63,17 @@ class Options:
     separation: Sequence[str] | Literal["error"] = SEPARATION
     tol: float = 1e-8
 
-    def poisson(self, design: designs.Design) -> cores.Core:
-        """Fit a Poisson model to a design that exists, by the path that suits it; what inference fits again it fits here."""
-        return cores.by_poisson(design, np.ones(design.X.shape[1]), self.tol)
+    def poisson(self, design: designs.Design, sample: SampleLayout | None = None) -> cores.Core:
+        """Fit a Poisson model to a design that exists, by the path that suits it; what inference fits again it fits here.
 
-    def least_squares(self, design: designs.Design) -> cores.Core:
+        ``sample`` is the layout of a sample that holds all rows of the design, where it is known.
+        """
+        return cores.by_poisson(design, np.ones(design.k), self.tol, sample)
+
+    def least_squares(self, design: designs.Design, sample: SampleLayout | None = None) -> cores.Core:
         """Fit a linear model to a design, its regressors net of effects included, by the path that suits it."""
-        return cores.by_least_squares(design, np.ones(design.X.shape[1]), intercept=INTERCEPT in design.names)
+        intercept = INTERCEPT in design.names
+        return cores.by_least_squares(design, np.ones(design.k), intercept=intercept, sample=sample)
 
 
 @one_thread()
@@ -108,10 +113,11 @@ def fit(
     estimable.rows(design, parsed)
     centred, back = centred_design(design)
     stretch = _stretch(design, centred)
+    sample = None if numbered is None else numbered.layout(design)
     core = (
-        cores.by_poisson(centred, stretch, options.tol)
+        cores.by_poisson(centred, stretch, options.tol, sample)
         if model == "PPML"
-        else cores.by_least_squares(centred, stretch, intercept=parsed.intercept)
+        else cores.by_least_squares(centred, stretch, intercept=parsed.intercept, sample=sample)
     )
     if not core.kept.all() and options.collinear == "error":
         # The rows that were left out are needed again only here; keeping them would double the memory of every fit.
@@ -144,20 +150,20 @@ def centred_design(design: designs.Design) -> tuple[designs.Design, Array]:
     A regressor far from zero is nearly collinear with the constant, which costs digits in the covariance long before it costs
     any in the coefficients.
     """
-    back = np.eye(design.X.shape[1])
+    back = np.eye(design.k)
     if INTERCEPT not in design.names:
         return design, back
     with np.errstate(invalid="ignore"):  # products that overflowed are refused by name
         back[0, 1:] = -design.X[:, 1:].mean(axis=0)
         X = design.X.copy()
         X[:, 1:] += back[0, 1:]
-    return replace(design, X=X), back
+    return design.having(X), back
 
 
 def _stretch(design: designs.Design, centred: designs.Design) -> Array:
     """Return how much longer each regressor was before it was centred, shape (k,)."""
     if centred is design:
-        return np.ones(design.X.shape[1])
+        return np.ones(design.k)
     before, after = (np.linalg.norm(d.X, axis=0) for d in (design, centred))
     return np.asarray(before / np.where(after > 0, after, 1.0))
 
@@ -166,7 +172,7 @@ def chosen_vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
     """Return the covariance asked for, by default the one of the data; refuse what is none."""
     if vcov is None:
         return Cluster((panel.unit,)) if panel is not None else "hetero"
-    if not isinstance(vcov, Cluster | Dyadic) and vcov not in ("iid", "hetero"):
+    if not isinstance(vcov, Cluster | Dyadic) and not (isinstance(vcov, str) and vcov in ("iid", "hetero")):
         raise ConfigError(
             f"vcov of {model}", found=repr(vcov), allowed=("'iid'", "'hetero'", "cte.cluster(...)", "cte.dyadic(...)")
         )
@@ -175,9 +181,9 @@ def chosen_vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
 
 def check_options(options: Options) -> None:
     """Refuse options outside their lists."""
-    if options.collinear not in ("error", "drop"):
+    if not (isinstance(options.collinear, str) and options.collinear in ("error", "drop")):
         raise ConfigError("collinear", found=repr(options.collinear), allowed=("error", "drop"))
-    if options.separation != "error":
+    if not (isinstance(options.separation, str) and options.separation == "error"):
         checks = options.separation
         if isinstance(checks, str) or not isinstance(checks, Collection) or not set(SEPARATION).issuperset(checks):
             raise ConfigError("separation", found=options.separation, allowed=(SEPARATION, "'error'"))
@@ -210,7 +216,7 @@ def existing_sample(
             )
         if model == "OLS" or not {"simplex", "relu"} & set(checks) or (shared is not None and shared.clears(design)):
             break
-        bad = separated(design.y, design.X, list(design.factors.values()))
+        bad = separated(design.y, design.regressors, list(design.factors.values()))
         if not bad.any():
             if shared is not None:
                 shared.cleared.append(frozenset(design.names))

@@ -22,6 +22,7 @@ _TOKEN = re.compile(
     r"|(?P<op>[~|+\-:*^()\[\],=]))"
 )
 _GRAMMAR = "y ~ x + log(x) + i(x, ref=0) + a:b + a*b | fe1^fe2 + fe3[x]"
+_IV = "Write y ~ x + z | fe and name z and its instruments: cte.iv_ppml(..., endogenous='z', instruments='w')."
 
 Level = str | int | float
 
@@ -132,10 +133,10 @@ class _Reader:
             raise self.error(f"expected the name of a column as {what}", token)
         return token.text
 
-    def error(self, problem: str, token: _Token | None = None) -> FormulaError:
+    def error(self, problem: str, token: _Token | None = None, fix: str | None = None) -> FormulaError:
         token = token or self.tokens[self.next]
         found = "the end of the formula" if token.kind == "end" else f"{token.text!r} at position {token.at + 1}"
-        return FormulaError(f"formula {self.text[:_SHOWN]!r}: {problem}", found=found, allowed=_GRAMMAR)
+        return FormulaError(f"formula {self.text[:_SHOWN]!r}: {problem}", found=found, allowed=_GRAMMAR, fix=fix)
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -188,14 +189,12 @@ def parse(text: str, *, slopes: bool = False) -> Formula:
             found=slope_name(trends[0]),
             fix="Leave the slope out; cte.ols, cte.ppml and most questions asked of their estimates know slopes.",
         )
-    if reader.peek("|"):
-        raise reader.error("instrumental variables are not part of the grammar")
+    if reader.peek("|") or (effects and reader.peek("~")):
+        raise reader.error("instrumental variables are not part of the grammar", fix=_IV)
     if reader.take().kind != "end":
         raise reader.error("expected the end of the formula", reader.tokens[reader.next - 1])
     if outcome.name in {a.name for t in terms for a in t if a.kind == outcome.kind}:
-        raise FormulaError(
-            f"formula {text[:_SHOWN]!r}: the outcome {outcome.name!r} is also a regressor", fix="Remove it."
-        )
+        raise reader.error(f"the outcome {outcome.name!r} is also a regressor", reader.tokens[0], "Remove it.")
     return Formula(outcome, terms, intercept, effects, trends)
 
 
@@ -248,14 +247,17 @@ def _atom(reader: _Reader) -> Atom:
             fix="Compute other transformations as columns of the data.",
         )
     column = reader.name(f"the argument of {name}()")
-    ref = _ref(reader) if name == "i" and reader.accept(",") else None
+    ref = _ref(reader, column) if name == "i" and reader.accept(",") else None
     reader.expect(")", f"the argument of {name}()")
     return Atom("log", column) if name == "log" else Atom("i", column, ref)
 
 
-def _ref(reader: _Reader) -> Level:
-    if reader.take().text != "ref" or not reader.accept("="):
-        raise reader.error("the second argument of i() is 'ref=level'", reader.tokens[reader.next - 1])
+def _ref(reader: _Reader, column: str) -> Level:
+    if (token := reader.take()).text != "ref" or not reader.accept("="):
+        other = f"i({token.text[2:]})" if token.text.startswith("i.") else token.text
+        product = token.kind == "name" and reader.peek(",", ")")
+        fix = f"Write the interaction as i({column}):{other}, or i({column}, ref=level):{other}." if product else None
+        raise reader.error("the second argument of i() is 'ref=level'", token, fix)
     negative = reader.accept("-")
     if (token := reader.take()).kind == "number":
         value = float(token.text) if "." in token.text else int(token.text)
@@ -287,9 +289,7 @@ def _effects(reader: _Reader) -> tuple[tuple[tuple[str, ...], ...], tuple[Trend,
 def _variable(reader: _Reader, effect: tuple[str, ...]) -> str:
     """Read the rest of a varying slope, ``year]``."""
     if reader.peek("["):
-        raise reader.error(
-            f"slopes without the effects of {effect_name(effect)} are not known; write one pair of brackets"
-        )
+        raise reader.error(f"slopes without the effects of {effect_name(effect)} are not known; write one bracket")
     variable = reader.name(f"the variable of a slope of {effect_name(effect)}")
     if reader.peek(","):
         raise reader.error(f"an effect has one varying slope; write {effect_name(effect)}[{variable}]")

@@ -131,15 +131,22 @@ class Dropped:
     def of(cls, design: Design, kept: Mask, effects: tuple[Effect, ...]) -> Dropped:
         """Find the combinations by least squares."""
         constant = np.array([name == INTERCEPT for name in design.names])
-        origin = np.where(constant | (not (design.factors or constant.any())), 0.0, design.X.mean(axis=0))
-        X = design.X - origin
+        origin = np.where(constant | (not (design.factors or constant.any())), 0.0, design.regressors.means())
         layout = Layout(list(design.factors.values())) if design.factors else None
-        projector = layout.weighted(np.ones(len(X))) if layout else None
-        net = projector.absorb(X)[0] if projector else X
-        size = np.maximum(np.linalg.norm(net, axis=0), np.finfo(float).tiny)[kept]
-        by_regressors = np.linalg.lstsq(net[:, kept] / size, net[:, ~kept])[0] / size[:, None]
-        left = X[:, ~kept] - X[:, kept] @ by_regressors
-        return cls(kept, origin, by_regressors, layout_fit(layout, left) if layout else [], effects)
+
+        def centred(which: Mask) -> tuple[Array, Array]:
+            X = design.regressors.chosen(which).whole() - origin[which]
+            return X, layout.weighted(np.ones(len(X))).absorb(X)[0] if layout else X
+
+        X, net = centred(~kept)
+        by_regressors = np.zeros((int(kept.sum()), X.shape[1]))
+        left = np.linalg.norm(net, axis=0) > _NOTHING * np.linalg.norm(X, axis=0)
+        if left.any():  # the others are zero, or sums of effects; hundreds of regressors are looked at only if need be
+            others, of_others = centred(kept)
+            size = np.maximum(np.linalg.norm(of_others, axis=0), np.finfo(float).tiny)
+            by_regressors[:, left] = np.linalg.lstsq(of_others / size, net[:, left])[0] / size[:, None]
+            X[:, left] -= others @ by_regressors[:, left]
+        return cls(kept, origin, by_regressors, layout_fit(layout, X) if layout else [], effects)
 
     def holds(self, X: Array, at: Sequence[At]) -> Mask:
         """Tell on which rows of all columns ``X`` (m, K) the combinations hold, (m,)."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ.design import check_frame, column
 from cyber_trade_econ.errors import ConfigError, EstimationError, FormulaError
 from cyber_trade_econ.fit import Model, Options, check_options, chosen_vcov, fit
 from cyber_trade_econ.formula import Formula, parse
+from cyber_trade_econ.frames import check_frame, column
 from cyber_trade_econ.inference.carried import check_executor
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic
 from cyber_trade_econ.numbered import Numbered, coded
@@ -139,9 +139,9 @@ def fits(
     Returns
     -------
     Fits. Each estimate is the one that the estimator returns for its formula and rows alone. Categories are numbered once
-    for each set of rows, singletons and effects of zeros alone are looked for once for each set of rows and outcome, and
-    what a set of regressors shows of separation is not looked for again in a part of it. Starting values are not shared, so
-    that neither executor nor company changes a digit.
+    for each set of rows, singletons and effects of zeros alone are looked for once for each set of rows and outcome, the
+    layout of a gravity panel once for each set of effects and rows left, and what a set of regressors shows of separation is
+    not looked for again in a part of it. Starting values are not shared: neither executor nor company changes a digit.
 
     Raises
     ------

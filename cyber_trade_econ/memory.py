@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cyber_trade_econ.errors import EstimationError
-from cyber_trade_econ.hdfe.blocks import SMALLEST_FILL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ROW, _CELL = (6.0, 1.5), (2.0, 2.0)
-"""Numbers that a fit holds at its peak per row, and per cell of a gravity panel: alone, and for each regressor.
+_ROW, _CELL, _LEVEL = (6.0, 1.5), (2.0, 2.0), 4.0
+"""Numbers that a fit holds at its peak per row, and per cell of a gravity panel: alone, and for each regressor written out;
+and per level of a gravity panel for each regressor that is listed.
 
 Measured on the leanest path, so that nothing is refused that would have fitted; other paths hold up to twice as much.
 """
@@ -42,28 +41,36 @@ def require(needed: float, what: str, fix: str) -> None:
         )
 
 
-def room_for_fit(rows: int, k: int, levels: Sequence[int]) -> None:
+def room_for_fit(rows: int, k: int, levels: Sequence[int], listed: int = 0) -> None:
     """Refuse a fit that cannot fit into memory, before anything of its size is allocated.
 
     Parameters
     ----------
     rows, k, levels
-        Rows, regressors, and levels of each effect. Exporter-time, importer-time and pair effects are laid out as a full box.
+        Rows, regressors, and levels of each effect.
+    listed
+        Regressors that are lists of what is not zero in them; only gravity panels leave them as such.
 
     Raises
     ------
     NotEnoughMemory
     """
-    cells = float(rows)
-    if (
-        len(levels) == 3
-    ):  # of one box of T x N x J cells the levels are T N, T J and N J; emptier boxes are not laid out
-        cells = min(max(math.prod(map(float, levels)) ** 0.5, rows), rows / SMALLEST_FILL)
+    full, effects = (k - listed, _LEVEL * listed * sum(levels)) if len(levels) == 3 else (k, 0.0)
     require(
-        8.0 * (rows * (_ROW[0] + _ROW[1] * k) + cells * (_CELL[0] + _CELL[1] * k)),
+        8.0 * (rows * (_ROW[0] + _ROW[1] * full) + effects) + _boxes(rows, full),
         f"a fit of {rows:,} rows and {k:,} regressors",
         "Use fewer rows or fewer terms; categories of i() by which nothing else varies can be fixed effects.",
     )
+
+
+def holds_boxes(cells: int, full: int) -> bool:
+    """Whether there is room for the cells of a gravity panel, many of which may be empty, with ``full`` regressors each."""
+    free = available()
+    return free is None or _boxes(cells, full) <= free
+
+
+def _boxes(cells: int, full: int) -> float:
+    return 8.0 * cells * (_CELL[0] + _CELL[1] * full)
 
 
 def available() -> float | None:
@@ -77,7 +84,7 @@ def available() -> float | None:
 
 def _machine() -> float | None:
     try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
         kib = {line.split(":")[0]: line.split()[1] for line in lines if len(line.split()) > 1}
         return 1024.0 * int(kib["MemAvailable"])
     except (OSError, KeyError, ValueError):
@@ -116,7 +123,7 @@ def _control_groups() -> list[float]:
 def _number(path: Path) -> float | None:
     """Return the number in a file; ``None`` where there is none, as for ``max``, which is no limit."""
     try:
-        return float(int(path.read_text(encoding="ascii")))
+        return float(int(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
 
@@ -124,7 +131,7 @@ def _number(path: Path) -> float | None:
 def _reclaimable(folder: Path) -> float:
     """Return the bytes of files that the group keeps in memory and would give back."""
     try:
-        stat = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+        stat = dict(line.split() for line in (folder / "memory.stat").read_text(encoding="utf-8").splitlines())
         return float(stat.get("inactive_file", stat.get("total_inactive_file", 0)))
     except (OSError, ValueError):
         return 0.0

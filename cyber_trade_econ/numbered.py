@@ -11,6 +11,7 @@ import pandas as pd
 
 from cyber_trade_econ.encoding import Kept
 from cyber_trade_econ.hdfe.prune import Pruned, prune
+from cyber_trade_econ.hdfe.samplelayout import SampleLayout
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -52,6 +53,11 @@ class Found:
     held: tuple[Effect, ...]
     cleared: list[frozenset[str]]
 
+    def holds(self, effects: Collection[Effect]) -> bool:
+        """Whether the effects are those of the rows that are left."""
+        left = set(map(id, self.anew.values() or self.held))
+        return left.issuperset(map(id, effects))
+
     def clears(self, design: Design) -> bool:
         """Whether the regressors of the design are known to separate nothing."""
         return any(names.issuperset(design.names) for names in self.cleared)
@@ -70,6 +76,7 @@ class Numbered:
         self.frame = frame
         self._kept: dict[bytes, Kept] = {}
         self._found: dict[tuple[object, ...], Found] = {}
+        self._layouts: dict[tuple[int, ...], SampleLayout] = {}
 
     def __call__(self, frame: pd.DataFrame, rows: Codes) -> Kept:
         """Return the rows kept, in which all factors that designs have asked for so far are numbered already."""
@@ -86,6 +93,17 @@ class Numbered:
             anew = {} if pruned.keep.all() else design.renumbered(pruned.keep)
             self._found[key] = Found(pruned, anew, (*effects, *groups), [])
         return self._found[key]
+
+    def layout(self, design: Design) -> SampleLayout:
+        """Return the layout of the design's rows, kept where other designs may have the same rows and effects."""
+        effects = tuple(design.factors.values())
+        key = tuple(map(id, effects))
+        if key in self._layouts:
+            return self._layouts[key]
+        made = SampleLayout.of(effects, design.rows)
+        if any(found.holds(effects) for found in list(self._found.values())):  # a list: other threads find more
+            self._layouts[key] = made
+        return made
 
 
 def _digest(mask: Mask) -> bytes:

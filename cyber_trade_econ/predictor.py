@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ import design as designs
-from cyber_trade_econ.encoding import Encoding, columns_of
+from cyber_trade_econ.columns import planned
 from cyber_trade_econ.formula import Atom, Formula, effect_name, slope_name
+from cyber_trade_econ.frames import check_frame, column, numeric
 from cyber_trade_econ.hdfe.factor import Slope
 from cyber_trade_econ.identified import At, Dropped, Span
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cyber_trade_econ import design as designs
+    from cyber_trade_econ.encoding import Encoding
     from cyber_trade_econ.hdfe.factor import Array, Mask
     from cyber_trade_econ.records.estimate import Scale
 
@@ -100,11 +102,11 @@ class FittedIndex:
         sum of the effects is not identified (exporters and importers of parts of the sample that nothing joins), and where a
         regressor that was left out as collinear or separated is not what it was in the sample.
         """
-        designs.check_frame(data)
+        check_frame(data)
         X = self.columns(data)
         index = X[:, self.kept] @ self.beta
         if self.offset is not None:
-            index = index + designs.numeric(data, self.offset, "the offset")
+            index = index + numeric(data, self.offset, "the offset")
         at = self._located(data)
         for where, effect in zip(at, self.effects.values(), strict=True):
             values = np.where(where.codes >= 0, effect.to_numpy(dtype=float)[where.codes], np.nan)
@@ -124,23 +126,23 @@ class FittedIndex:
         atoms: dict[Atom, Array] = {}
         for atom in dict.fromkeys(a for t in self.formula.terms for a in t):
             if atom.kind == "i":
-                designs.column(data, atom.name, "the category")
+                column(data, atom.name, "the category")
                 continue
-            values = designs.numeric(data, atom.name, "the regressor")
+            values = numeric(data, atom.name, "the regressor")
             atoms[atom] = np.log(np.where(values > 0, values, np.nan)) if atom.kind == "log" else values
         constant = self.formula.intercept and not self.formula.effects
-        return columns_of(self.formula.terms, atoms, data, self.encoding, constant=constant)[0]
+        return planned(self.formula.terms, atoms, data, self.encoding, constant=constant).columns().whole()
 
     def _located(self, data: pd.DataFrame) -> list[At]:
         """Find the level of each row in every set of effects, -1 for one not estimated, and the variables of slopes."""
         out, codes = [], {}
         for columns in self.formula.effects:
-            keys = [designs.column(data, c, "the fixed effect") for c in columns]
+            keys = [column(data, c, "the fixed effect") for c in columns]
             wanted = pd.MultiIndex.from_arrays(keys) if len(columns) > 1 else pd.Index(keys[0])
             codes[columns] = self.effects[effect_name(columns)].index.get_indexer(wanted)
             out.append(At(codes[columns]))
         for columns, name in self.formula.slopes:
-            out.append(At(codes[columns], designs.numeric(data, name, "the variable of a slope")))
+            out.append(At(codes[columns], numeric(data, name, "the variable of a slope")))
         return out
 
 

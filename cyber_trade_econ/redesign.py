@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cyber_trade_econ.design import numeric
-from cyber_trade_econ.encoding import columns_of
+from cyber_trade_econ.columns import planned
 from cyber_trade_econ.errors import BadRegressor
+from cyber_trade_econ.frames import numeric
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +33,12 @@ def regressors(formula: Formula, frame: pd.DataFrame, encoding: Encoding) -> Arr
     }
     with np.errstate(divide="ignore", invalid="ignore"):
         atoms = {a: np.log(v) if a.kind == "log" else v for a, v in atoms.items()}
-    X, names = columns_of(formula.terms, atoms, frame, encoding, constant=formula.intercept and not formula.effects)
+    plan = planned(formula.terms, atoms, frame, encoding, constant=formula.intercept and not formula.effects)
+    X = plan.columns().whole()
     bad = ~np.isfinite(X).all(axis=0)
     if bad.any():
         raise BadRegressor(
-            f"the regressor {names[int(bad.argmax())]!r} is not a finite number everywhere",
+            f"the regressor {plan.names[int(bad.argmax())]!r} is not a finite number everywhere",
             found=f"{int((~np.isfinite(X)).any(axis=1).sum())} row(s)",
             fix="Give it a finite value, or a category that the estimate has seen, on every row.",
         )

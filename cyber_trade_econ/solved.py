@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from cyber_trade_econ import cores, estimable
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.hdfe.leastsquares import names_of
+from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.inference import few_clusters
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, convention
-from cyber_trade_econ.inference.covariance import Sandwich, absorbed_df, sandwich
+from cyber_trade_econ.inference.covariance import NetScores, Sandwich, absorbed_df, sandwich
 
 if TYPE_CHECKING:
     from cyber_trade_econ import design as designs
@@ -50,7 +53,7 @@ def covariance(solved: Solved, vcov: Vcov, ssc: str | SmallSample | None) -> tup
         weight = design.w * (design.y - core.residual) if model == "PPML" else design.w
         names = names_of(core.kept, design.names)
         few = few_clusters.facts(core.within, core.root @ bread.T, weight, design.groups, names)
-    cov = sandwich(bread, _scores(core, design.w), vcov, design.groups, rule, k, sigma2=sigma2)
+    cov = sandwich(bread, _scores(solved), vcov, design.groups, rule, k, sigma2=sigma2)
     if isinstance(vcov, Dyadic):
         few = few_clusters.counted_only(cov.clusters)
     return replace(cov, notes=cov.notes | few), k
@@ -69,17 +72,27 @@ def facts(solved: Solved, cov: Sandwich, k: int) -> dict[str, Any]:
         **core.facts,
         "k": k,
     }
+    left_out = design.encoding.references
+    if left_out:
+        about["references"] = left_out
     if not core.kept.all():
         about["collinear"] = names_of(~core.kept, design.names)
     return about | (cores.goodness(design, core, k) if solved.model == "OLS" else {})
 
 
-def _scores(core: cores.Core, w: Array, at_once: int = 1 << 12) -> Array:
+def _scores(solved: Solved, at_once: int = 1 << 12) -> Array | NetScores:
     """Return the score of each row times the root of the inverse information, (n, k), in the place of ``core.within``.
 
     The net regressors are needed no longer, and a second array of their size would often be the largest of a fit.
     """
+    core, w = solved.core, solved.design.w
     scores, weight = core.within, w * core.residual
+    if isinstance(scores, Net):
+        # A squared row of net regressors times the root is a leverage, at most one, over the weight of the row.
+        mean = w * (solved.design.y - core.residual) if solved.model == "PPML" else w
+        with np.errstate(over="ignore"):
+            most = float(np.sum(weight**2 / np.maximum(mean, np.finfo(np.float64).tiny)))
+        return NetScores(scores, weight, core.root, most)
     for rows in (slice(at, at + at_once) for at in range(0, len(scores), at_once)):
         scores[rows] = (scores[rows] @ core.root) * weight[rows, None]
     return scores

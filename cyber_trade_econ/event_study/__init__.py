@@ -8,13 +8,15 @@ from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.event_study.abnormal_trade import abnormal_trade
 from cyber_trade_econ.event_study.twfe import twfe
 from cyber_trade_econ.fit import Options
+from cyber_trade_econ.frames import check_frame
+from cyber_trade_econ.inference.given import require_word
+from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from cyber_trade_econ.inference.conventions import SmallSample, Vcov
     from cyber_trade_econ.records.estimate import Estimate
-    from cyber_trade_econ.records.panel import Panel
 
 ESTIMATORS = ("twfe", "abnormal_trade")
 
@@ -66,7 +68,8 @@ def event_study(
 
     Raises
     ------
-    ConfigError, EventError, MissingKey, DuplicateKey, NotIdentified, FewClusters, and what `cyber_trade_econ.ppml` raises
+    ConfigError, SchemaError, EventError, MissingKey, DuplicateKey, NotIdentified, FewClusters, and what
+    `cyber_trade_econ.ppml` raises
 
     Notes
     -----
@@ -83,13 +86,13 @@ def event_study(
     and Steigerwald 2017, https://doi.org/10.1162/REST_a_00639). That includes the error with which each event's expected flow
     was learnt, but not what all events share: the common shock of a period is treated as known.
     """
+    check_frame(data.frame if isinstance(data, Panel) else data)
     options = Options(vcov=vcov, ssc=ssc, tol=tol)
     known: dict[str, dict[str, Any]] = {
         "twfe": {"ref": -1, "effects": None, "model": "PPML", "controls": ()},
         "abnormal_trade": {"window": 36, "common": None, "trend": False},
     }
-    if estimator not in known:
-        raise ConfigError("estimator", found=repr(estimator), allowed=ESTIMATORS)
+    require_word(estimator, "estimator", ESTIMATORS)
     unknown = set(choices) - set(known[estimator])
     if unknown:
         raise ConfigError(f"choices of {estimator!r}", found=sorted(unknown), allowed=sorted(known[estimator]))

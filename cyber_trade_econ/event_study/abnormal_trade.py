@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ.design import column
 from cyber_trade_econ.errors import BadRegressor, ConfigError, FewClusters, NotIdentified
-from cyber_trade_econ.event_study.clock import Clock, check_window, events_of, term, wind
+from cyber_trade_econ.event_study.clock import LONGEST, Clock, check_window, events_of, term, whole, wind
 from cyber_trade_econ.fit import Options, fit
 from cyber_trade_econ.formula import Atom, Formula, parse
+from cyber_trade_econ.frames import column, numeric
 from cyber_trade_econ.inference.conventions import Cluster, Vcov
 from cyber_trade_econ.records.estimate import Estimate
 from cyber_trade_econ.records.panel import Panel
@@ -20,8 +20,6 @@ from cyber_trade_econ.records.panel import Panel
 if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.factor import Mask
 
-_MONTH = "calendar_month"
-_PERIOD = "period"
 FEWEST = {"month": 24, "year": 5}
 """Periods from which an expected flow can be learnt: two of every calendar month, or five years."""
 
@@ -67,9 +65,9 @@ def abnormal_trade(
     check_window(leads, lags, -1)
     frame = (data.frame if isinstance(data, Panel) else data).reset_index(drop=True)
     clock = wind(frame, unit, time, cohort)
-    fewest = FEWEST[clock.time_unit]
-    if window < fewest:
-        raise ConfigError("window", found=window, allowed=f"at least {fewest} {clock.time_unit}s to learn from")
+    _check(frame, outcome, window, trend, clock)
+    if common is not None:
+        column(frame, common, "the column of common shocks")
     vcov = Cluster((cohort,)) if options.vcov is None else options.vcov
     sides = _windows(clock, leads, lags, window)
     usable, left_out = _usable(frame, unit, outcome, clock, sides, leads + lags + 1, window)
@@ -121,6 +119,19 @@ def abnormal_trade(
     )
 
 
+def _check(frame: pd.DataFrame, outcome: str, window: int, trend: bool, clock: Clock) -> None:
+    numeric(frame, outcome, "the outcome")
+    fewest = FEWEST[clock.time_unit]
+    if not whole(window, fewest):
+        raise ConfigError(
+            "window",
+            found=repr(window),
+            allowed=f"at least {fewest} {clock.time_unit}s to learn from, at most {LONGEST}",
+        )
+    if not isinstance(trend, bool):
+        raise ConfigError("trend", found=repr(trend), allowed=(True, False))
+
+
 def _windows(clock: Clock, leads: int, lags: int, window: int) -> _Windows:
     h = clock.event_time
     inside = (h >= -leads) & (h <= lags)
@@ -137,7 +148,7 @@ def _usable(
 ) -> tuple[Mask, dict[str, int]]:
     """Rows of treated units whose whole estimation and event window is observed and that trade in every learning period."""
     units, _ = pd.factorize(frame[unit])
-    y = frame[outcome].to_numpy(dtype=float, na_value=np.nan)
+    y = numeric(frame, outcome, "the outcome")
     before = sides.learn & clock.treated
     seen = np.bincount(units[before & (y > 0)])
     compared = np.bincount(units[sides.compare & ~np.isnan(y)])
@@ -172,17 +183,18 @@ def _flows(
 ) -> pd.DataFrame:
     """Actual and expected flow of every row, and which rows were learnt from and which are compared."""
     work = frame.copy()
-    work[_PERIOD] = clock.period.astype(np.int64)
-    work[_MONTH] = (clock.period.astype(np.int64) - 1) % 12 if clock.time_unit == "month" else 0
+    period, month = (_free(frame, name) for name in ("period", "calendar_month"))
+    work[period] = clock.period.astype(np.int64)
+    work[month] = (clock.period.astype(np.int64) - 1) % 12 if clock.time_unit == "month" else 0
     trends: list[str] = []
     if trend:
         for position, name in enumerate(pd.unique(frame.loc[usable, unit])):
             own = (frame[unit] == name).to_numpy()
             centre = clock.period[own & learn].mean()
-            work[f"trend_{position}"] = np.where(own, (clock.period - centre) / 12, 0.0)
-            trends.append(f"trend_{position}")
-    season = (unit, _MONTH) if clock.time_unit == "month" else (unit,)
-    shock = (common, _PERIOD) if common else (_PERIOD,)
+            trends.append(_free(frame, f"trend_{position}"))
+            work[trends[-1]] = np.where(own, (clock.period - centre) / 12, 0.0)
+    season = (unit, month) if clock.time_unit == "month" else (unit,)
+    shock = (period,) if common is None else (common, period)
     spec = Formula(
         parse(f"{outcome} ~ 1").outcome,
         tuple((Atom("name", t),) for t in trends),
@@ -194,12 +206,19 @@ def _flows(
     out = pd.DataFrame({"unit": frame[unit].to_numpy(), "h": clock.event_time}, index=frame.index)
     out["learn"] = np.isin(out.index, np.asarray(expected.sample))
     out["compare"] = usable & ~learn & ~np.isnan(flow) & ~np.isnan(clock.event_time)
-    out["actual"] = frame[outcome].to_numpy(dtype=float)
+    out["actual"] = numeric(frame, outcome, "the outcome")
     out["expected"] = flow
     shown = f"{outcome} ~ own trends | " if trend else f"{outcome} ~ 1 | "
     out.attrs["dropped"] = {f"learning: {reason}": n for reason, n in expected.facts["dropped"].items()}
     out.attrs["formula"] = shown + " + ".join("^".join(e) for e in spec.effects)
     return out
+
+
+def _free(frame: pd.DataFrame, name: str) -> str:
+    """Return ``name``, lengthened until no column of the data has it."""
+    while name in frame.columns:
+        name += "_"
+    return name
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,10 @@ from cyber_trade_econ.errors import ConfigError, NotIdentified
 from cyber_trade_econ.event_study.clock import Clock, check_window, events_of, term, wind
 from cyber_trade_econ.fit import Model, Options, fit
 from cyber_trade_econ.formula import Atom, Formula, parse
+from cyber_trade_econ.inference.given import require_word
 from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cyber_trade_econ.records.estimate import Estimate
 
 CAVEAT = (
@@ -42,6 +42,9 @@ def twfe(
 ) -> Estimate:
     """Estimate leads and lags around the first treatment; see `cyber_trade_econ.event_study.event_study`."""
     check_window(leads, lags, ref)
+    listed = isinstance(controls, Sequence) and not isinstance(controls, str)
+    if not listed or not all(isinstance(name, str) for name in controls):
+        raise ConfigError("controls", found=repr(controls), allowed="a list of terms, such as ['rta', 'log(dist)']")
     frame = data.frame if isinstance(data, Panel) else data
     clock = wind(frame, unit, time, cohort)
     cells = _cells(clock, leads, lags)
@@ -100,8 +103,7 @@ def _effects(frame: pd.DataFrame, effects: str | None, unit: str, time: str) -> 
 def _formula(
     outcome: str, times: Sequence[int], controls: Sequence[str], effects: tuple[tuple[str, ...], ...], model: Model
 ) -> Formula:
-    if model not in ("PPML", "OLS"):
-        raise ConfigError("model", found=repr(model), allowed=("PPML", "OLS"))
+    require_word(model, "model", ("PPML", "OLS"))
     cells = tuple((Atom("name", term(h)),) for h in times)
     extra = parse(f"y ~ {' + '.join(controls)}").terms if controls else ()
     return Formula(parse(f"{outcome} ~ 1").outcome, cells + extra, intercept=True, effects=effects)

@@ -16,6 +16,7 @@ from cyber_trade_econ.gravity.fitted import Fitted, fitted, free_name
 from cyber_trade_econ.gravity.trade_cost import Change, TradeEffect, about, effect_row, index_changes, quantile
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, convention
 from cyber_trade_econ.inference.covariance import sandwich
+from cyber_trade_econ.inference.given import require_estimate, require_word
 from cyber_trade_econ.predictor import FittedIndex
 from cyber_trade_econ.records.panel import Panel
 
@@ -86,15 +87,18 @@ def average_effect(
     residual, the score of a row enters a smooth function with gradient g as ``g'H^-1 z r``. Both factors are fitted values
     or residuals of least squares weighted by m, so effects are never expanded into indicators.
     """
+    require_estimate(estimate, "an average effect")
     if estimate.model != "PPML":
         raise ConfigError("an average effect on flows", found=estimate.model, allowed="PPML")
-    if kind not in ("change", "derivative"):
-        raise ConfigError("kind of an average effect", found=repr(kind), allowed=("change", "derivative"))
+    require_word(kind, "kind of an average effect", ("change", "derivative"))
     used = fitted(estimate, data, "an average effect")
     labels = data.frame.index if isinstance(data, Panel) else data.index
-    if rows is not None and (not rows.is_unique or not rows.isin(labels).all()):
+    if rows is not None and not (isinstance(rows, pd.Index) and rows.is_unique and rows.isin(labels).all()):
         raise ConfigError(
-            "rows of an average effect", found=f"{len(rows)} label(s)", allowed="row labels of the data, each once"
+            "rows of an average effect",
+            found=f"{len(rows)} label(s)" if isinstance(rows, pd.Index) else f"an object of type {type(rows).__name__}",
+            allowed="row labels of the data, each once",
+            fix="Pass an index, such as data.index[data['treated'] == 1].",
         )
     sample = _sample(estimate, used, rows)
     q = quantile(estimate, level)
@@ -174,7 +178,9 @@ def _projected(sample: _Sample, target: Array, columns: Array) -> Array:
     if not names and not effects:
         return np.zeros(len(target))
     left, weight = free_name(keys, "projected"), free_name(keys, "projection_weight")
-    added = dict(zip(names, columns.T, strict=True)) | {left: target, weight: sample.used.w * sample.used.mean}
+    mass = sample.used.w * sample.used.mean
+    mass = np.maximum(mass, 1e-14 * mass.max())  # lighter rows move no sum and would be refused as weights
+    added = dict(zip(names, columns.T, strict=True)) | {left: target, weight: mass}
     frame = pd.concat([keys, pd.DataFrame(added, index=keys.index)], axis=1)
     formula = Formula(Atom("name", left), tuple((Atom("name", n),) for n in names), bool(effects), effects)
     options = Options(vcov="hetero", weights=weight, collinear="drop")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ import design as designs
-from cyber_trade_econ.errors import EstimationError, NotIdentified
+from cyber_trade_econ.errors import ConfigError, EstimationError, NotIdentified
+from cyber_trade_econ.frames import column, numeric
 from cyber_trade_econ.gravity.bias_covered import (
     clusters,
     covered,
@@ -24,6 +24,7 @@ from cyber_trade_econ.gravity.concentrated import ByPeriod, Joint, Table, effect
 from cyber_trade_econ.gravity.fitted import orthogonal
 from cyber_trade_econ.hdfe.factor import Array, Factor, cross
 from cyber_trade_econ.hdfe.one_thread import one_thread
+from cyber_trade_econ.inference.given import is_number
 from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
@@ -107,6 +108,12 @@ def bias_correction(
     frame = data.frame if isinstance(data, Panel) else data
     if not isinstance(frame, pd.DataFrame):
         raise other_data(f"an object of type {type(frame).__name__}")
+    if not is_number(memory_gb) or memory_gb <= 0:
+        raise ConfigError("memory_gb", found=repr(memory_gb), allowed="a number above 0")
+    for name, role in ((exporter, "the exporter"), (importer, "the importer")):
+        column(frame, name, role)
+    if time is not None:
+        column(frame, time, "the period")
     rows = frame.iloc[positions(estimate, frame)]
     time = time or period(index, exporter, importer)
     keys = [factor(rows, c) for c in (exporter, importer, time) if c is not None]
@@ -123,7 +130,7 @@ def _table(
 ) -> Table:
     """Lay the sample out; refuse data that break the first-order conditions of the fit."""
     mean = estimate.predict(rows).to_numpy()
-    y = designs.numeric(rows, index.formula.outcome.name, "the outcome")
+    y = numeric(rows, index.formula.outcome.name, "the outcome")
     y = np.log(y) if index.formula.outcome.kind == "log" else y
     X = index.columns(rows)[:, index.kept]
     if not (np.isfinite(mean).all() and orthogonal(X, y - mean, mean)):

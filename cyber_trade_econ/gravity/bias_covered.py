@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ import design as designs
 from cyber_trade_econ.errors import ConfigError, DuplicateKey, EstimationError
 from cyber_trade_econ.formula import effect_name, slope_name
+from cyber_trade_econ.frames import check_frame, column
 from cyber_trade_econ.hdfe.factor import Factor, cross
 from cyber_trade_econ.inference.conventions import Cluster
+from cyber_trade_econ.inference.given import require_estimate
 from cyber_trade_econ.predictor import FittedIndex
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def covered(estimate: Estimate) -> FittedIndex:
     """Return the fitted index of an estimate that can be corrected; refuse others by name."""
+    require_estimate(estimate, "a bias correction")
     what, index = "an estimate to correct for bias", estimate.predictor
     if estimate.model != "PPML" or not isinstance(index, FittedIndex):
         raise ConfigError(what, found=f"an estimate of {estimate.model}", allowed=("PPML",))
@@ -62,7 +64,11 @@ def period(index: FittedIndex, exporter: str, importer: str) -> str | None:
 
 def factor(rows: pd.DataFrame, name: str) -> Factor:
     """Return a key column as a factor; refuse missing values."""
-    codes, levels = pd.factorize(designs.column(rows, name, "the key"), sort=True)
+    check_frame(rows)
+    try:
+        codes, levels = pd.factorize(column(rows, name, "the key"), sort=True)
+    except TypeError as error:
+        raise ConfigError(f"the column {name!r}", found=str(error), allowed="values that can be told apart") from None
     if (codes < 0).any():
         raise ConfigError(f"the column {name!r}", found=f"{int((codes < 0).sum())} missing value(s)", allowed="none")
     return Factor(codes.astype(np.int64), len(levels))

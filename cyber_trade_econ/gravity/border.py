@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_complex_dtype
 
-from cyber_trade_econ.design import column
-from cyber_trade_econ.errors import ConfigError, NotIdentified, SchemaError
+from cyber_trade_econ.errors import ConfigError, EmptySample, MissingKey, NotIdentified, SchemaError
+from cyber_trade_econ.frames import check_frame, column
 from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
     from typing import Any
+
+_FAR = 1e9  # whole numbers beyond this are no years
 
 
 def border_years(
@@ -49,7 +52,9 @@ def border_years(
     ConfigError
         If the base is not a period of the panel, there is only one period, or the data are no Panel.
     SchemaError
-        If a column of that name is there already.
+        If a column of that name is there already, or time is neither whole years nor dates.
+    MissingKey, EmptySample
+        If a side of trade is missing somewhere, or there is no row.
 
     References
     ----------
@@ -58,9 +63,18 @@ def border_years(
     """
     _require_panel(panel)
     frame, time = panel.frame, panel.frame[panel.time]
+    check_frame(frame)
     sides = [column(frame, name, "a side of trade") for name in (exporter, importer)]
+    missing = sides[0].isna() | sides[1].isna()
+    if missing.any():
+        raise MissingKey(
+            f"{exporter!r} or {importer!r} is missing", found=f"{int(missing.sum())} row(s)", fix="Remove these rows."
+        )
+    if frame.empty:
+        raise EmptySample(f"panel {panel.name!r} has no row", fix="Check the filters.")
+    _count(time, panel)  # refuses what are no periods
     periods = sorted(time.unique())
-    foreign = sides[0].astype(object).ne(sides[1].astype(object))
+    foreign = sides[0].astype(object).ne(sides[1].astype(object)).astype(bool)
     both = foreign.groupby(time).nunique()
     alone = [_label(p) for p in both.index[both < 2]]
     if alone:
@@ -122,10 +136,13 @@ def interval(panel: Panel, every: int, *, start: Any = None) -> Panel:
     Cheng and Wall (2005), Federal Reserve Bank of St. Louis Review 87(1); Olivero and Yotov (2012),
     https://doi.org/10.1111/j.1540-5982.2011.01687.x; Egger, Larch and Yotov (2022), https://doi.org/10.1111/ecca.12394.
     """
-    if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
+    if isinstance(every, bool) or not isinstance(every, int | np.integer) or not 1 <= every < 2**31:
         raise ConfigError("every", found=repr(every), allowed="a whole number of periods, at least 1")
     _require_panel(panel)
+    check_frame(panel.frame)
     frame, time = panel.frame, panel.frame[panel.time]
+    if frame.empty:
+        raise EmptySample(f"panel {panel.name!r} has no row", fix="Check the filters.")
     count = _count(time, panel)
     first = count.min()
     if start is not None:
@@ -134,12 +151,12 @@ def interval(panel: Panel, every: int, *, start: Any = None) -> Panel:
     if not on.any():
         raise ConfigError("the start of an interval", found=start, allowed=[_label(p) for p in sorted(time.unique())])
     kept = frame[on]
-    grid = {c for c in range(int(count.min()), int(count.max()) + 1) if (c - first) % every == 0}
+    grid = (int(count.max()) - int(first)) // every + (int(first) - int(count.min())) // every + 1
     facts = {
         "every": int(every),
         "periods_kept": [_label(p) for p in sorted(time[on].unique())],
         "periods_left_out": [_label(p) for p in sorted(time[~on].unique())],
-        "periods_absent": len(grid - set(count)),
+        "periods_absent": grid - int(count[on].nunique()),
         "rows_given": len(frame),
         "rows_left_out": int((~on).sum()),
         "units_left_out": int(frame[panel.unit].nunique() - kept[panel.unit].nunique()),
@@ -160,22 +177,23 @@ def _require_panel(panel: object) -> None:
 def _count(time: pd.Series, panel: Panel) -> pd.Series:
     """Count the periods: years as they are, months since year zero."""
     if pd.api.types.is_datetime64_any_dtype(time.dtype):
-        months: pd.Series = time.dt.year * 12 + time.dt.month
+        months: pd.Series = (time.dt.year * 12 + time.dt.month).astype("int64")
         return months
-    values = pd.to_numeric(time, errors="coerce") if pd.api.types.is_numeric_dtype(time.dtype) else None
-    if values is None or values.isna().any() or (values % 1 != 0).any():
+    values = time if pd.api.types.is_numeric_dtype(time.dtype) else None
+    whole = None if values is None or is_complex_dtype(values.dtype) else values.to_numpy(dtype=float, na_value=np.nan)
+    if whole is None or not (np.abs(whole) < _FAR).all() or (whole % 1 != 0).any():
         raise SchemaError(
             f"the time {panel.time!r} of panel {panel.name!r} must be whole years or the first days of months",
             found=f"type {time.dtype}",
         )
-    return values.astype("int64")
+    return pd.Series(whole, index=time.index).astype("int64")
 
 
 def _period(asked: Any, time: pd.Series, what: str) -> Any:
     """Read a period as the panel writes its own."""
     try:
         period = pd.Series([asked]).astype(time.dtype).iloc[0]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(what, found=repr(asked), allowed=f"a value of type {time.dtype}") from error
     if isinstance(asked, float) and period != asked:
         raise ConfigError(what, found=asked, allowed="a period, not a fraction of one")

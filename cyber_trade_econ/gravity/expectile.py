@@ -70,7 +70,7 @@ def expectile(
     It stands in for quantile regression, which is not offered: with thousands of effects a quantile is not identified where
     an effect has few rows, its check function has no curvature to solve for effects with, and below the share of zeros every
     quantile is zero. Expectiles move through the distribution as quantiles do and have none of these problems but the first,
-    which ``facts["caveat"]`` repeats. For few effects, statsmodels' ``QuantReg`` of the logarithm of positive flows is a
+    which ``facts["caveats"]`` repeat. For few effects, statsmodels' ``QuantReg`` of the logarithm of positive flows is a
     quantile regression of the flows themselves, for quantiles pass through logarithms.
 
     Parameters
@@ -84,7 +84,7 @@ def expectile(
 
     Returns
     -------
-    Estimate; ``facts`` hold ``tau`` and the share of rows above the fit.
+    Estimate; ``facts`` hold ``tau``, the share of rows above the fit and ``caveats``.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def expectile(
     facts = {
         "tau": tau,
         "share_above": float(np.average(y > mu, weights=w)),
-        "caveat": CAVEAT,
+        "caveats": [CAVEAT],
         "deviance": float(2 * np.sum(w * family.share(y, mu) * (xlogy(y, np.where(y > 0, y, 1) / mu) - (y - mu)))),
         "iterations": fit.iterations,
         "largest_relative_score": fit.score,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ import design
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.fit import Options
 from cyber_trade_econ.formula import Formula, parse
+from cyber_trade_econ.frames import check_frame, numeric
+from cyber_trade_econ.inference.given import require_estimate
 from cyber_trade_econ.predictor import FittedIndex
 from cyber_trade_econ.records.panel import Panel
 
@@ -73,6 +74,7 @@ def fitted(estimate: Estimate, data: pd.DataFrame | Panel, question: str, *, lin
     FormulaError
         For data that are no data frame or Panel.
     """
+    require_estimate(estimate, question)
     parsed, options = parse(estimate.formula, slopes=True), estimate.options
     logs = estimate.model == "OLS" and parsed.outcome.kind == "log"
     covered = estimate.model == "PPML" or logs or (linear and estimate.model == "OLS")
@@ -84,11 +86,11 @@ def fitted(estimate: Estimate, data: pd.DataFrame | Panel, question: str, *, lin
         )
     rows = sampled(estimate, data, question)
     index = estimate.predict(rows, "link").to_numpy()
-    y = design.numeric(rows, parsed.outcome.name, "the outcome")
+    y = numeric(rows, parsed.outcome.name, "the outcome")
     bad = np.isnan(index) | np.isnan(y) | ((y <= 0) & logs)
     if bad.any():
         raise _other(question, f"{int(bad.sum())} row(s) of the fit without outcome or fitted value")
-    w = np.ones(len(rows)) if options.weights is None else design.numeric(rows, options.weights, "the weight")
+    w = np.ones(len(rows)) if options.weights is None else numeric(rows, options.weights, "the weight")
     mean = np.exp(index) if estimate.model == "PPML" or logs else index
     left, size = y - mean, mean
     if estimate.model == "OLS":
@@ -103,7 +105,7 @@ def fitted(estimate: Estimate, data: pd.DataFrame | Panel, question: str, *, lin
 def sampled(estimate: Estimate, data: pd.DataFrame | Panel, question: str) -> pd.DataFrame:
     """Return the rows of ``data`` that were estimated on, in their order; refuse data that have not all of them."""
     frame = data.frame if isinstance(data, Panel) else data
-    design.check_frame(frame)
+    check_frame(frame)
     if estimate.sample is None or not frame.index.is_unique or not estimate.sample.isin(frame.index).all():
         raise ConfigError(
             f"data for {question}",

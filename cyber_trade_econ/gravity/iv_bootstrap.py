@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ import design as designs
 from cyber_trade_econ.errors import ConfigError, EstimationError
 from cyber_trade_econ.fit import Options
 from cyber_trade_econ.formula import parse
+from cyber_trade_econ.frames import column, numeric
 from cyber_trade_econ.gravity.fitted import free_name, sampled
 from cyber_trade_econ.gravity.iv_ppml import iv_ppml
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.carried import carried, check_drawing, generator
 from cyber_trade_econ.inference.conventions import Cluster
+from cyber_trade_econ.inference.given import require_estimate
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -77,6 +78,7 @@ def iv_bootstrap(
     Cameron and Miller (2015), section III.E, https://doi.org/10.3368/jhr.50.2.317; Lin and Wooldridge (2019),
     https://doi.org/10.1016/B978-0-12-814367-4.00002-2.
     """
+    require_estimate(estimate, _QUESTION)
     options = estimate.options
     vcov = options.vcov if isinstance(options, Options) else None
     if estimate.model != "IV-PPML" or not isinstance(options, Options):
@@ -87,7 +89,7 @@ def iv_bootstrap(
         )
     check_drawing("iv_bootstrap", draws=draws, seed=seed, executor=executor, least=50)
     rows = sampled(estimate, data, _QUESTION)
-    keys = [designs.column(rows, c, "the cluster") for c in vcov.by[0].split("^")]
+    keys = [column(rows, c, "the cluster") for c in vcov.by[0].split("^")]
     codes = pd.MultiIndex.from_arrays(keys).factorize()[0]
     drawn = carried(partial(_draw, _again(estimate, options, rows), codes, seed), draws, executor)
     lost = Counter(d for d in drawn if isinstance(d, str))
@@ -159,7 +161,7 @@ class _Again:
 def _again(estimate: Estimate, options: Options, rows: pd.DataFrame) -> _Again:
     """Prepare repeated estimation; refuse rows on which the estimate is another."""
     asked = (str(estimate.facts["endogenous"]), str(estimate.facts["instruments"]))
-    weight = np.ones(len(rows)) if options.weights is None else designs.numeric(rows, options.weights, "the weight")
+    weight = np.ones(len(rows)) if options.weights is None else numeric(rows, options.weights, "the weight")
     wanted = {*parse(estimate.formula).columns, *parse(f"{asked[0]} ~ {asked[1]}").columns, options.offset}
     some = rows[[c for c in rows.columns if c in wanted]]
     again = _Again(some, weight, free_name(some, "times_drawn"), estimate.formula, asked, options)

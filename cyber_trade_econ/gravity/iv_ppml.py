@@ -29,6 +29,7 @@ from cyber_trade_econ.hdfe.metric import Absorber
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.conventions import Cluster, convention
 from cyber_trade_econ.inference.covariance import absorbed_df, sandwich
+from cyber_trade_econ.inference.given import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,7 +94,7 @@ def iv_ppml(
     Returns
     -------
     Estimate; the coefficient ``residual(<endogenous>)`` is rho, and its test is one of exogeneity. ``facts`` hold the first
-    stage (F on the excluded instruments with the covariance asked for, degrees of freedom, coefficients) and the caveats.
+    stage (F on the excluded instruments with the covariance asked for, degrees of freedom, coefficients) and ``caveats``.
     It does not predict: that would need the residual of rows not seen.
 
     Raises
@@ -117,23 +118,26 @@ def iv_ppml(
     Lin and Wooldridge (2019), https://doi.org/10.1016/B978-0-12-814367-4.00002-2; Newey and McFadden (1994), section 6,
     https://doi.org/10.1016/S1573-4412(05)80005-4.
     """
-    if not min_f >= 0:
-        raise ConfigError("min_f", found=min_f, allowed="a number that is not negative")
+    if not is_number(min_f) or min_f < 0:
+        raise ConfigError("min_f", found=repr(min_f), allowed="a number that is not negative")
+    for name, text in (("endogenous", endogenous), ("instruments", instruments)):
+        if not isinstance(text, str):
+            raise FormulaError(f"{name} must be named by text", found=type(text).__name__)
     second, joint = _formulas(formula, endogenous, instruments)
     options = Options(vcov, ssc, weights, offset, "error", separation, tol)
     s = looked_up("IV-PPML", joint, data, options, iid=False)
     width = (INTERCEPT in s.full.names) + sum(_width(t, s.full.encoding) for t in second.terms)
     z, z_names = s.full.X[:, width:], s.full.names[width:]
-    full = replace(s.full, X=s.full.X[:, :width], names=s.full.names[:width])
+    full = s.full.having(s.full.X[:, :width], s.full.names[:width])
     s = existing(replace(s, formula=second, full=full, design=full))
     while True:
         first = _first_stage(s, endogenous, z[np.searchsorted(full.rows, s.design.rows)], z_names)
         d = s.design
-        s = on(replace(d, X=np.column_stack([d.X, first.v]), names=(*d.names, f"residual({endogenous})")), s)
+        s = on(d.having(np.column_stack([d.X, first.v]), (*d.names, f"residual({endogenous})")), s)
         wider, s = s, existing(s)
         if len(s.design.y) == len(wider.design.y):
             break
-        s = on(replace(s.design, X=s.design.X[:, :-1], names=s.design.names[:-1]), s)
+        s = on(s.design.having(s.design.X[:, :-1], s.design.names[:-1]), s)
     told = _strength(s, first)
     if not told["first_stage_f"] >= min_f:
         raise NotIdentified(
@@ -144,7 +148,7 @@ def iv_ppml(
         )
     binary = len(np.unique(s.design.X[:, s.design.names.index(endogenous)])) == 2
     facts = {"endogenous": endogenous, "instruments": instruments, **told}
-    return _second_stage(s, first, facts | {"caveat": f"{CAVEAT} {BINARY}" if binary else CAVEAT})
+    return _second_stage(s, first, facts | {"caveats": [CAVEAT, BINARY] if binary else [CAVEAT]})
 
 
 @dataclass(frozen=True)
@@ -203,9 +207,7 @@ def _first_stage(s: Sample, endogenous: str, z: Array, z_names: tuple[str, ...])
     """Regress the endogenous regressor on the others, the instruments and the effects."""
     d = s.design
     at = d.names.index(endogenous)
-    rest = on(
-        replace(d, X=np.column_stack([np.delete(d.X, at, axis=1), z]), names=(*np.delete(d.names, at), *z_names)), s
-    )
+    rest = on(d.having(np.column_stack([np.delete(d.X, at, axis=1), z]), (*np.delete(d.names, at), *z_names)), s)
     c = rest.centred
     factors = list(c.factors.values())
     absorb = Absorber(Layout(factors) if factors else None, c.w)

@@ -11,6 +11,7 @@ from scipy.special import betaln, digamma, xlogy
 from cyber_trade_econ.errors import ConfigError, NotConverged, NotIdentified
 from cyber_trade_econ.fit import SEPARATION, Options
 from cyber_trade_econ.gravity.pseudo_likelihood import Sample, estimate, sample
+from cyber_trade_econ.inference.given import is_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,7 @@ def negbin(
 
     Returns
     -------
-    Estimate; ``facts`` hold ``alpha``, how it came about, and the caveat on units.
+    Estimate; ``facts`` hold ``alpha``, how it came about, and ``caveats`` on units.
 
     Raises
     ------
@@ -99,14 +100,14 @@ def negbin(
     Gourieroux, Monfort and Trognon (1984), https://doi.org/10.2307/1913472; Bosquet and Boulhol (2014),
     https://doi.org/10.1080/07474938.2013.806102.
     """
-    if alpha is not None and not 1e-12 <= alpha <= 1e12:
-        raise ConfigError("alpha", found=alpha, allowed="a number from 1e-12 to 1e12, or None to estimate it")
+    if alpha is not None and not (is_number(alpha) and 1e-12 <= alpha <= 1e12):
+        raise ConfigError("alpha", found=repr(alpha), allowed="a number from 1e-12 to 1e12, or None to estimate it")
     s = sample("NB PML", formula, data, Options(vcov, ssc, weights, offset, collinear, separation, tol))
     chosen, fit, rounds = (alpha, s.fit(_NegativeBinomial(alpha)), 1) if alpha is not None else _jointly(s)
     facts = {
         "alpha": chosen,
         "alpha_from": "the call" if alpha is not None else "maximum likelihood",
-        "caveat": CAVEAT,
+        "caveats": [CAVEAT],
         "log_likelihood": _log_likelihood(s.design.y, fit.eta, s.design.w, chosen),
         "iterations": fit.iterations,
         "rounds": rounds,

@@ -52,5 +52,9 @@ def ols(
     Raises
     ------
     FormulaError, BadOutcome, BadRegressor, EmptySample, Collinear, FewClusters, ConfigError
+
+    References
+    ----------
+    Clustered covariances: Cameron and Miller (2015), https://doi.org/10.3368/jhr.50.2.317.
     """
     return fit("OLS", formula, data, Options(vcov, ssc, weights, offset, collinear))

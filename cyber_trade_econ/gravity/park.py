@@ -11,6 +11,7 @@ from scipy import stats
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.fit import Options, fit
 from cyber_trade_econ.gravity.fitted import fitted, free_name
+from cyber_trade_econ.inference.given import is_number, require_estimate, require_word
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +81,10 @@ def park(
         Covariance of the second regression. By default ``"iid"`` in logs and ``"hetero"`` in levels, as in that article;
         pass `cluster` where observations of a pair hang together.
 
+    Returns
+    -------
+    The power a, which has no unit, its standard error, and the two-sided t test of the value tested.
+
     Raises
     ------
     ConfigError
@@ -90,9 +95,11 @@ def park(
     Manning and Mullahy (2001), https://doi.org/10.1016/S0167-6296(01)00086-8; Santos Silva and Tenreyro (2006), section IV,
     https://doi.org/10.1162/rest.88.4.641; Park (1966), https://doi.org/10.2307/1910108.
     """
+    require_estimate(estimate, "a Park test")
     chosen: Form = form if form is not None else "levels" if estimate.model == "PPML" else "logs"
-    if chosen not in ("levels", "logs"):
-        raise ConfigError("form of a Park test", found=repr(form), allowed=("levels", "logs"))
+    require_word(chosen, "form of a Park test", ("levels", "logs"))
+    if power is not None and not is_number(power):
+        raise ConfigError("power of a Park test", found=repr(power), allowed="a finite number")
     used = fitted(estimate, data, "a Park test")
     tested = power if power is not None else 1.0 if estimate.model == "PPML" else 2.0
     unit = used.mean.mean()  # the power does not depend on it, the digits of squares of dollars do
@@ -100,10 +107,12 @@ def park(
     frame = used.frame.assign(**{square: ((used.y - used.mean) / unit) ** 2, log: np.log(used.mean / unit)})
     weights = used.options.weights
     if chosen == "levels":
-        options = Options(vcov=vcov or "hetero", weights=weights)
+        options = Options(vcov="hetero" if vcov is None else vcov, weights=weights)
         again = fit("PPML", f"{square} ~ {log}", frame, options)
     else:
-        again = fit("OLS", f"log({square}) ~ {log}", frame, Options(vcov=vcov or "iid", weights=weights))
+        again = fit(
+            "OLS", f"log({square}) ~ {log}", frame, Options(vcov="iid" if vcov is None else vcov, weights=weights)
+        )
     found, error = float(again.coef[log]), float(again.se[log])
     statistic = (found - tested) / error
     p = float(2 * stats.t(again.df).sf(abs(statistic)))  # df = inf is the normal distribution

@@ -26,6 +26,7 @@ from cyber_trade_econ.hdfe.leastsquares import names_of
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, SmallSample, Vcov, convention
 from cyber_trade_econ.inference.covariance import absorbed_df, sandwich
+from cyber_trade_econ.inference.few_clusters import counted_only
 from cyber_trade_econ.predictor import FittedIndex
 from cyber_trade_econ.records.estimate import Estimate
 from cyber_trade_econ.records.panel import Panel
@@ -188,6 +189,7 @@ def estimate(
         "dropped": dict(design.dropped),
         "effects": {name: f.levels for name, f in design.factors.items()},
         **cov.notes,
+        **counted_only(cov.clusters),
         "zeros": int((design.y == 0).sum()),
         "converged": True,
         "tolerance": sample.options.tol,

@@ -73,7 +73,37 @@ class Crossed:
             out[k] = (own - row - column + across).sum(axis=0)
         return out
 
+    def slopes(self, beta: Array) -> Array:
+        """Return the derivative of the moments by the table on the diagonals, flows being their means, shape (K, T, N, J)."""
+        u, v = self._sides(beta)
+        xu, xv = self.x * u, self.x * v
+        return (
+            self.x * _through(v, u, v) + _through(v, xu, v) - _through(xv, u, v) - _through(v, u, xv)
+        ) * self.present
+
+    def products(self, beta: Array) -> Array:
+        """Sum the squares of moments over rectangles and pairs of periods, errors in the place of flows, shape (K, K).
+
+        The moments are sums of products of two flows. What they vary beyond the first order is that sum over products of two
+        errors, which are uncorrelated unless both pairs are the same, in whatever periods.
+        """
+        u, v = self._sides(beta)
+        total = np.zeros((len(beta), len(beta)))
+        for t, s in zip(*np.triu_indices(len(u)), strict=True):
+            e, w, x, z = u[t] * u[s], v[t] * v[s], self.x[:, t], self.x[:, s]
+            part = _inner(x * (e * _through(w, e, w) + w * _through(e, w, e)), z)
+            part += _inner(x * e, _through(w, z * e, w)) + _inner(x * w, _through(e, z * w, e))
+            part -= _inner(_through(x * e, w, e) + _through(e, w, x * e), z * w)
+            part -= _inner(x * w, _through(z * e, w, e) + _through(e, w, z * e))
+            total += part if s == t else part + part.T
+        return total
+
 
 def _through(a: Array, b: Array, c: Array) -> Array:
-    """Return ``a b' c`` of each period."""
-    return np.asarray(np.matmul(np.matmul(a, b.transpose(0, 2, 1)), c))
+    """Return ``a b' c`` of each period, or of each regressor."""
+    return np.asarray(np.matmul(np.matmul(a, b.swapaxes(-1, -2)), c))
+
+
+def _inner(a: Array, b: Array) -> Array:
+    """Sum the products of the tables of two regressors, shape (K, K)."""
+    return np.asarray(a.reshape(len(a), -1) @ b.reshape(len(b), -1).T)

@@ -10,7 +10,9 @@ import pandas as pd
 
 from cyber_trade_econ.errors import ConfigError, EstimationError, NotIdentified
 from cyber_trade_econ.formula import effect_name
+from cyber_trade_econ.frames import column
 from cyber_trade_econ.gravity.fitted import Fitted, fitted
+from cyber_trade_econ.inference.given import is_number, require_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,10 +80,17 @@ def resistances(
         Importer whose inward resistance is one in every period. By default, of those present in every period the one that
         spends most in all.
 
+    Returns
+    -------
+    Outward resistance by exporter and period, inward by importer and period, trade cost by row of the fit. Output and
+    expenditure are in units of trade; resistances are relative to the reference, costs are iceberg factors.
+
     Raises
     ------
     ConfigError
         For an estimate of another kind or with other effects, a sigma of one or less, or a reference that is no importer.
+    FormulaError
+        For a column that is not in the data.
     NotIdentified
         If the reference is absent in some period, or exporters and importers of a period fall into unconnected groups.
     EstimationError
@@ -92,11 +101,16 @@ def resistances(
     Fally (2015), https://doi.org/10.1016/j.jinteco.2015.05.005; Anderson and van Wincoop (2003),
     https://doi.org/10.1257/000282803321455214.
     """
+    require_estimate(estimate, "multilateral resistances")
     if estimate.model != "PPML":
         raise ConfigError("multilateral resistances", found=estimate.model, allowed="PPML: only its margins add up")
-    if not (np.isfinite(sigma) and sigma > 1):
-        raise ConfigError("sigma", found=sigma, allowed="an elasticity of substitution above one")
+    if not (is_number(sigma) and sigma > 1):
+        raise ConfigError("sigma", found=repr(sigma), allowed="an elasticity of substitution above one")
     used = fitted(estimate, data, "multilateral resistances")
+    for name, role in ((exporter, "the exporter"), (importer, "the importer")):
+        column(used.frame, name, role)
+    if reference is not None and not pd.api.types.is_hashable(reference):
+        raise ConfigError("the reference importer", found=repr(reference), allowed="one importer")
     out_effect, in_effect, cells = _sides(used, exporter, importer)
     flows = used.frame[[exporter, importer, *cells]].assign(
         fitted=used.mean, observed=used.y, **{_CELL: used.frame.groupby(cells, observed=True).ngroup() if cells else 0}

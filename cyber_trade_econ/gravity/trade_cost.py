@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from cyber_trade_econ.errors import ConfigError
+from cyber_trade_econ.inference.given import is_number, require_estimate
 
 if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.factor import Array
@@ -79,6 +80,7 @@ def trade_volume(estimate: Estimate, change: Change = None, *, level: float = 0.
     ----------
     Yotov, Piermartini, Monteiro and Larch (2016), An Advanced Guide to Trade Policy Analysis, UNCTAD/WTO, chapter 1.
     """
+    require_estimate(estimate, "a change in trade volume")
     q = quantile(estimate, level)
     rows = []
     for part in index_changes(estimate, change):
@@ -128,6 +130,7 @@ def tariff_equivalent(
     Yotov, Piermartini, Monteiro and Larch (2016), as above; Fieller (1954),
     https://doi.org/10.1111/j.2517-6161.1954.tb00159.x.
     """
+    require_estimate(estimate, "a tariff equivalent")
     q = quantile(estimate, level)
     value, variance, pivot = _elasticity(estimate, elasticity, elasticity_se)
     rows = []
@@ -218,7 +221,7 @@ def about(estimate: Estimate) -> dict[str, Any]:
 def _elasticity(estimate: Estimate, elasticity: float | str, error: float) -> tuple[float, float, Array | None]:
     """Value and variance of the elasticity, and its position among the coefficients if it is one of them."""
     if isinstance(elasticity, str):
-        if error:
+        if not (is_number(error) and error == 0):
             raise ConfigError(
                 "elasticity_se", found=error, allowed="nothing for an elasticity estimated in the same model"
             )

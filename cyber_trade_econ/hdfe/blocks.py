@@ -11,12 +11,13 @@ Without pair effects, two factors whose levels share rows form a sheet, such as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cyber_trade_econ.hdfe.factor import Factor
+from cyber_trade_econ.hdfe.factor import Factor, last_rows
 from cyber_trade_econ.hdfe.graph import connected
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cyber_trade_econ.hdfe.factor import Codes
+    from cyber_trade_econ.hdfe.factor import Codes, Effect
 
-SMALLEST_FILL = 0.3
+SMALLEST_FILL = 0.1
 """Share of the cells of the boxes that must hold a row; below it, work on empty cells outweighs what the layout saves."""
 
 MOST_BOXES = 2000
@@ -82,6 +83,22 @@ class Blocks:
     corners: tuple[Codes, Codes, Codes]
     sizes: tuple[int, int, int, int]
 
+    def restricted(self, rows: Codes, factors: Sequence[Factor]) -> Blocks:
+        """Return the layout of some of the rows, whose levels have been numbered anew as ``factors``.
+
+        Boxes stay as they are, with more cells that are empty: a fit costs no more than one to all rows.
+        """
+        cells = self.cells[rows]
+        boxes = np.array([(b.cell, b.exporter_time, b.importer_time, b.pair, *b.shape[1:]) for b in self.boxes])
+        corners = []
+        for face, role in enumerate(self.roles):
+            cell = cells[last_rows(factors[role].codes, factors[role].levels)]  # one of each level
+            begin, *faces, N, J = boxes[np.searchsorted(boxes[:, 0], cell, side="right") - 1].T
+            line, j = np.divmod(cell - begin, J)
+            t, n = np.divmod(line, N)
+            corners.append(faces[face] + (t * N + n, t * J + j, n * J + j)[face])
+        return replace(self, cells=cells, corners=(corners[0], corners[1], corners[2]))
+
 
 @dataclass(frozen=True)
 class Sheet:
@@ -126,27 +143,32 @@ class Sheets:
     sizes: tuple[int, int, int]
 
 
-def find(factors: Sequence[Factor]) -> Blocks | Sheets | None:
+def find(effects: Sequence[Effect]) -> Blocks | Sheets | None:
     """Return the layout of a gravity panel, with pair effects or without, or ``None`` where there is none that pays."""
-    return detect(factors) or detect_sheets(factors)
+    factors = [f for f in effects if isinstance(f, Factor)]
+    return detect(factors) or detect_sheets(factors) if len(factors) == len(effects) else None
 
 
 def detect(factors: Sequence[Factor]) -> Blocks | None:
     """Return the boxes in which three factors lie, or ``None`` where there are none that pay.
 
-    The factor with most levels takes the role of the pair, because its effects are eliminated in closed form.
+    Each coordinate is what two of the factors share. That with the fewest values takes the role of time, so that the effects
+    eliminated in closed form, those of the pair, have the largest face, however few of its corners hold a level.
     """
-    if len(factors) != 3 or not _plain(factors):
+    if len(factors) != 3 or not len(factors[0].codes):
         return None
-    pair = int(np.argmax([f.levels for f in factors]))
-    first, second = (g for g in range(3) if g != pair)
-    n_a, n_p, exporters = _joined(factors[first], factors[pair])
-    j_b, j_p, importers = _joined(factors[second], factors[pair])
-    if exporters < importers:  # the square of the number of importers is what the solver factorises
+    label, count = {}, {}
+    for g, h in combinations(sorted(range(3), key=lambda g: factors[g].levels), 2):
+        label[g, h], label[h, g], count[g, h] = _joined(factors[g], factors[h])
+        count[h, g] = count[g, h]
+    first, second = min(combinations(range(3), 2), key=lambda two: (count[two], -factors[3 - sum(two)].levels))
+    pair = 3 - first - second
+    if count[first, pair] < count[second, pair]:  # the square of the number of importers is what the solver factorises
         first, second = second, first
-        n_a, n_p, exporters, j_b, j_p, importers = j_b, j_p, importers, n_a, n_p, exporters
-    t_a, t_b, times = _joined(factors[first], factors[second])
-    box_t, box_n, box_j, boxes = _boxes((t_a, n_a, t_b, j_b, n_p, j_p), (times, exporters, importers))
+    t_a, n_a, t_b, j_b = label[first, second], label[first, pair], label[second, first], label[second, pair]
+    n_p, j_p = label[pair, first], label[pair, second]
+    counts = count[first, second], count[first, pair], count[second, pair]
+    box_t, box_n, box_j, boxes = _boxes((t_a, n_a, t_b, j_b, n_p, j_p), counts)
     T, N, J = (np.bincount(b, minlength=boxes) for b in (box_t, box_n, box_j))
     starts = [np.concatenate([[0], np.cumsum(s)]) for s in (T * N * J, T * N, T * J, N * J)]
     codes_a, codes_b = factors[first].codes, factors[second].codes
@@ -171,16 +193,19 @@ def detect(factors: Sequence[Factor]) -> Blocks | None:
     )
 
 
-def detect_sheets(factors: Sequence[Factor]) -> Sheets | None:
-    """Return the sheets in which two factors lie, or ``None`` where there are none that pay."""
-    if len(factors) != 2 or not _plain(factors):
+def detect_sheets(factors: Sequence[Factor], fill: float = SMALLEST_FILL) -> Sheets | None:
+    """Return the sheets in which two factors lie, or ``None`` where there are none that pay.
+
+    Fewer rows than the share ``fill`` of the cells do not.
+    """
+    if len(factors) != 2 or not len(factors[0].codes):
         return None
     first, second = (0, 1) if factors[0].levels >= factors[1].levels else (1, 0)
     exporters, importers = factors[first], factors[second]
     of_a, of_b, count = _joined(exporters, importers)
     N, J = np.bincount(of_a, minlength=count), np.bincount(of_b, minlength=count)
     starts = [np.concatenate([[0], np.cumsum(s)]) for s in (N * J, N, J)]
-    if count > MOST_BOXES or J.max() > LONGEST_SIDE or len(exporters.codes) < SMALLEST_FILL * starts[0][-1]:
+    if count > MOST_BOXES or J.max() > LONGEST_SIDE or len(exporters.codes) < fill * starts[0][-1]:
         return None
     local_a, local_b = _local(of_a), _local(of_b)
     cells = (starts[0][of_a] + local_a * J[of_a])[exporters.codes] + local_b[importers.codes]
@@ -193,11 +218,6 @@ def detect_sheets(factors: Sequence[Factor]) -> Sheets | None:
         corners=(starts[1][of_a] + local_a, starts[2][of_b] + local_b),
         sizes=(int(starts[0][-1]), int(starts[1][-1]), int(starts[2][-1])),
     )
-
-
-def _plain(factors: Sequence[object]) -> bool:
-    """Whether there are rows, and effects that are the same for all rows of a level."""
-    return all(isinstance(f, Factor) and len(f.codes) > 0 for f in factors)
 
 
 def _distinct(places: Codes, size: int) -> bool:

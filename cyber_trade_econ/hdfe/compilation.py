@@ -4,8 +4,9 @@ numba is optional, and nobody waits for its compiler. Compiled loops serve panel
 code comes from numba's cache on disk. Where that has none yet the fit runs on NumPy, while another process of low priority
 fills the cache for later fits: a thread would take the interpreter from the fit, and an interpreter that exits while a thread
 is inside the compiler can crash. ``CYBER_TRADE_ECON_KERNELS=numpy`` in the environment switches all of this off, for results
-that are the same to the last bit whatever is installed. ``python -c "from cyber_trade_econ.hdfe.compilation import build;
-build()"`` fills the cache ahead of use, as when an image is made.
+that are the same to the last bit whatever is installed; any other word is refused.
+``python -c "from cyber_trade_econ.hdfe.compilation import build; build()"`` fills the cache ahead of use, as when an image is
+made.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pickle import UnpicklingError
 from threading import Lock, get_ident
 from typing import Any
 
+from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.hdfe.kernels import NUMPY, Kernels
 
 SWITCH = "CYBER_TRADE_ECON_KERNELS"
@@ -49,7 +51,14 @@ class _NotOnDisk(Exception):
 
 def chosen(cells: int, columns: int) -> Kernels:
     """Return the kernels for a panel of so many cells and columns (regressors and outcome)."""
-    if cells * columns < WORTH or os.environ.get(SWITCH) == NUMPY.name or find_spec("numba") is None:
+    asked = os.environ.get(SWITCH, "")
+    if asked not in ("", NUMPY.name):
+        raise ConfigError(
+            f"the environment variable {SWITCH}",
+            found=repr(asked),
+            allowed=f"{NUMPY.name!r}, or nothing for compiled kernels where they pay",
+        )
+    if cells * columns < WORTH or asked or find_spec("numba") is None:
         return NUMPY
     kernels = load()
     if kernels is NUMPY:

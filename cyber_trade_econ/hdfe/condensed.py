@@ -9,6 +9,7 @@ import numpy as np
 
 from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe.leastsquares import solve
+from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.hdfe.perperiod import Pairing, PerPeriod, conjugate_gradients
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from cyber_trade_econ.hdfe.factor import Array
     from cyber_trade_econ.hdfe.profile import Moments, Profile
+
+FINAL = 1e-10
+"""Relative residual of the effects of regressors that covariances are built on."""
 
 FLAT = 1e-4
 """Share of a squared length left after other columns below which cross products have lost digits that QR keeps."""
@@ -124,7 +128,7 @@ def step_of(hessian: Array, score: Array) -> Array:
     return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, score / size)) / size)
 
 
-def root_of(products: Array, X: Array, w: Array) -> Array:
+def root_of(products: Array, X: Array | Net, w: Array) -> Array:
     """Return R^-1 with R'R = X'WX: from the cross products where they keep eleven digits, by QR where they do not."""
     if not len(products):
         return np.empty((0, 0))
@@ -134,5 +138,5 @@ def root_of(products: Array, X: Array, w: Array) -> Array:
     except np.linalg.LinAlgError:
         lower = np.zeros_like(products)
     if np.diag(lower).min() ** 2 < FLAT:
-        return solve(X, np.zeros(len(X)), w).root
+        return solve(X.whole() if isinstance(X, Net) else X, np.zeros(len(w)), w).root
     return np.asarray(np.linalg.inv(lower.T) / size[:, None])

@@ -20,6 +20,9 @@ TOLERANCE = 1e-12
 ACCEPTED = 1e-9
 """Relative residual, worked out anew and weighed by the diagonal alone, above which a solution is refused."""
 
+ANY = 1e100
+"""Relative residual to accept where the caller has a judgement of its own."""
+
 ROUNDING = 1e-15
 """Relative error of a sum: a residual no larger than this share of what was summed is zero."""
 
@@ -42,6 +45,7 @@ def solve(
     start: Array,
     lengths: Array,
     tolerance: float,
+    accepted: float | Array = ACCEPTED,
 ) -> Array:
     """Solve ``product(x) = right`` for a positive semidefinite matrix whose null space ``right`` does not touch.
 
@@ -56,15 +60,18 @@ def solve(
         orthogonal to all effects leaves nothing but rounding to solve for, which is recognised by these.
     tolerance
         Relative residual at which the iteration stops.
+    accepted
+        Relative residual above which a solution is refused, of all columns or by column, (k,).
 
     Raises
     ------
     NotConverged
-        If a residual above `ACCEPTED` is left.
+        If a residual above ``accepted`` is left.
     """
     goal = np.maximum(tolerance**2 * _dots(right, near.solve(right)), ROUNDING**2 * lengths)
     inverse = np.divide(1.0, diagonal, out=np.zeros_like(diagonal), where=diagonal > 0)
-    allowed = np.maximum(max(ACCEPTED, tolerance) ** 2 * _dots(right, inverse * right), (100 * ROUNDING) ** 2 * lengths)
+    poorest = np.maximum(accepted, tolerance)
+    allowed = np.maximum(poorest**2 * _dots(right, inverse * right), (100 * ROUNDING) ** 2 * lengths)
     x = start
     steps = 0
     for _ in range(_RESTARTS):
@@ -88,7 +95,7 @@ def solve(
     raise NotConverged(
         "absorbing the fixed effects did not converge",
         found=f"{int(poor.sum())} column(s) above the tolerance after {steps} iterations",
-        allowed=f"a relative residual of {ACCEPTED:.0e}",
+        allowed=f"a relative residual of {np.min(accepted):.0e}",
         fix="The effects are nearly disconnected; drop one of them or its sparsest levels.",
     )
 

@@ -38,19 +38,20 @@ class Factor:
     codes: Codes
     levels: int
 
-    def sums(self, values: Array) -> Array:
-        """Sum ``values`` (n,) or (n, k) within levels: (levels,) or (levels, k)."""
+    def sums(self, values: Array, weight: Array | None = None) -> Array:
+        """Sum ``values`` (n,) or (n, k), times ``weight`` (n,), within levels: (levels,) or (levels, k)."""
         if values.ndim == 1:
-            return np.bincount(self.codes, values, self.levels).astype(np.float64, copy=False)
+            return self.sums(values[:, None], weight)[:, 0]
+        n = len(self.codes)
         if (
-            values.shape[1] > 1 and len(values) > _MANY and values.flags.c_contiguous
+            values.shape[1] > 1 and n > _MANY and values.strides[1] == values.itemsize
         ):  # one pass over the rows, same sums
-            n = len(self.codes)
-            indicator = sparse.csc_array((np.ones(n), self.codes, np.arange(n + 1)), shape=(self.levels, n))
+            data = np.ones(n) if weight is None else weight
+            indicator = sparse.csc_array((data, self.codes, np.arange(n + 1)), shape=(self.levels, n))
             return np.asarray(indicator @ values, dtype=np.float64)
         out = np.empty((self.levels, values.shape[1]))
         for k, column in enumerate(values.T):
-            out[:, k] = np.bincount(self.codes, column, self.levels)
+            out[:, k] = np.bincount(self.codes, column if weight is None else column * weight, self.levels)
         return out
 
 

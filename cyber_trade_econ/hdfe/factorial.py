@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 _SHIFT = 9
 """From ten on the series below is exact to rounding."""
 
+_STRETCH = 1 << 13
+"""Values worked on at once, so that they and what is computed on the way stay in the cache."""
+
 _SERIES = (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
 
 
@@ -23,6 +26,13 @@ def log_factorial(y: Array) -> Array:
     Stirling's series (NIST Digital Library of Mathematical Functions, 5.11.1); small arguments are moved up by the recurrence
     of the gamma function. SciPy has it too, but takes far longer to load than this takes to compute.
     """
+    out = np.empty(y.shape)
+    for start in range(0, len(y), _STRETCH):
+        out[start : start + _STRETCH] = _of_stretch(y[start : start + _STRETCH])
+    return out
+
+
+def _of_stretch(y: Array) -> Array:
     small = y < _SHIFT
     x = np.where(small, y + (1 + _SHIFT), y + 1.0)
     square = 1 / (x * x)

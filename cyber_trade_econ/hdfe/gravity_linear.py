@@ -37,10 +37,13 @@ MOST_ROUNDS = 8
 CLEAR = 1e-5
 """Share of a squared length above which cross products settle independence, and keep eleven digits."""
 
+_AT_ONCE = 1 << 15  # rows of which copies are made
+_SIDE_BY_SIDE = 64  # rows squared in one loop: a loop over the few columns of each would take three times as long
+
 
 def fit(
     y: Array, X: Array, factors: Sequence[Factor], w: Array, *, layout: Blocks | Sheets, stretch: Array | float = 1.0
-) -> LinearFit:
+) -> LinearFit[Array]:
     """Regress ``y`` (n,) on ``X`` (n, K) and the effects with weights ``w`` (n,) on a layout.
 
     Parameters
@@ -55,11 +58,13 @@ def fit(
     NotConverged
         If effects stay in the columns; the general solver then decides.
     """
-    net, effects, products, before = absorb(np.column_stack([X, y]), factors, w, layout)
+    net = np.empty((len(y), X.shape[1] + 1))  # row by row in memory, as products with sparse matrices read it
+    net[:, :-1], net[:, -1] = X, y
+    net, effects, products, before = absorb(net, factors, w, layout)
     return least_squares(net, effects, w, products, before[:-1] * stretch)
 
 
-def least_squares(net: Array, effects: Sequence[Array], w: Array, products: Array, lengths: Array) -> LinearFit:
+def least_squares(net: Array, effects: Sequence[Array], w: Array, products: Array, lengths: Array) -> LinearFit[Array]:
     """Regress the last column of ``net`` (n, K+1) on the others.
 
     Parameters
@@ -112,7 +117,7 @@ def _clear(products: Array, lengths: Array) -> bool:
 def absorb(
     values: Array, factors: Sequence[Factor], w: Array, layout: Blocks | Sheets
 ) -> tuple[Array, list[Array], Array, Array]:
-    """Take the effects out of ``values`` (n, m).
+    """Take the effects out of ``values`` (n, m), which are overwritten: fresh memory costs more than the arithmetic.
 
     Returns
     -------
@@ -127,28 +132,31 @@ def absorb(
     unit = float(w.mean())  # it must not matter to single precision
     w = w / unit
     plain = bool((w == 1).all())
-    dummies = _dummies(factors, layout)
+
+    def weighted() -> Array:
+        return values if plain else values * w[:, None]
+
+    dummies = Dummies(factors, w, layout)
     panel = parts(w, layout)
-    solution = np.zeros((dummies.shape[1], values.shape[1]))
-    net, weighted = values, values if plain else values * w[:, None]
-    before = np.sqrt(np.diag(net.T @ weighted))
+    solution = np.zeros((dummies.corners, values.shape[1]))
+    before = _lengths(values, weighted())
     goal = ROUNDING * before
+    near = False  # so near to the solution that what else is left of the columns shows
     for _ in range(MOST_ROUNDS):
-        sums = dummies.T @ weighted
+        sums = dummies.sums(values)
         left = np.sqrt(np.sum([np.square(part.look(sums)) for part in panel], axis=0))
-        if (left <= 1e-4 * before).all():  # close enough for a look at what else is left
-            products = net.T @ weighted
-            goal = np.maximum(EXACT * np.sqrt(np.diag(products)), ROUNDING * before)
-            if (left <= goal).all():
-                return net, _by_level(solution, layout), products * unit, before * np.sqrt(unit)
+        if not near and (left <= 1e-4 * before).all():
+            near = True
+            goal = np.maximum(EXACT * _lengths(values, weighted()), goal)
+        if near and (left <= goal).all():
+            products = values.T @ weighted()
+            return values, _by_level(solution, layout), products * unit, before * np.sqrt(unit)
         share = np.clip(goal / np.maximum(2 * left, 1e-300), ROUND, 1.0)
         step = np.zeros_like(solution)
         for part in panel:
             part.solve(share, step)
         solution += step
-        out = dummies @ step
-        net = np.subtract(net, out, out=out)  # fresh memory costs more than the arithmetic
-        weighted = net if plain else net * w[:, None]
+        dummies.take_out(step, values)
     raise NotConverged(
         "taking the effects out of the columns did not converge",
         found=f"relative residual {np.max(left / np.maximum(before, 1e-300)):.1e} after {MOST_ROUNDS} rounds",
@@ -156,16 +164,49 @@ def absorb(
     )
 
 
-def _dummies(factors: Sequence[Factor], layout: Blocks | Sheets) -> sparse.csr_array:
-    """Return the dummies of all effects by row: one column for each corner of each face, or place on each side."""
-    n, faces = len(layout.cells), layout.sizes[1:]
-    columns = np.empty((n, len(faces)), dtype=np.int32 if len(faces) * n + sum(faces) < 2**31 else np.int64)
-    first = 0
-    for position, (role, corner, size) in enumerate(zip(layout.roles, layout.corners, faces, strict=True)):
-        columns[:, position] = (corner + first).astype(columns.dtype)[factors[role].codes]
-        first += size
-    rows = np.arange(0, columns.size + 1, len(faces), dtype=columns.dtype)
-    return sparse.csr_array((np.ones(columns.size), columns.reshape(-1), rows), shape=(n, first))
+def _lengths(values: Array, weighted: Array) -> Array:
+    """Return the weighted length of each column of ``values`` (n, m); ``weighted`` are the same times the weights."""
+    n, m = values.shape
+    whole = n // _SIDE_BY_SIDE * _SIDE_BY_SIDE
+    beside = whole // _SIDE_BY_SIDE, _SIDE_BY_SIDE * m
+    squares = np.einsum("ij,ij->j", values[:whole].reshape(beside), weighted[:whole].reshape(beside))
+    rest = np.einsum("ij,ij->j", values[whole:], weighted[whole:])
+    return np.asarray(np.sqrt(squares.reshape(_SIDE_BY_SIDE, m).sum(axis=0) + rest))
+
+
+class Dummies:
+    """The dummies of all effects by row: one column for each corner of each face, or place on each side.
+
+    Parameters
+    ----------
+    factors, w, layout
+        Effects, weights of the rows (n,), and the layout of the effects.
+    """
+
+    def __init__(self, factors: Sequence[Factor], w: Array, layout: Blocks | Sheets) -> None:
+        n, faces = len(layout.cells), layout.sizes[1:]
+        self.corners = sum(faces)
+        columns = np.empty((n, len(faces)), dtype=np.int32 if len(faces) * n + self.corners < 2**31 else np.int64)
+        first = 0
+        for position, (role, corner, size) in enumerate(zip(layout.roles, layout.corners, faces, strict=True)):
+            columns[:, position] = (corner + first).astype(columns.dtype)[factors[role].codes]
+            first += size
+        self._columns = columns
+        ends = np.arange(0, columns.size + 1, len(faces), dtype=columns.dtype)
+        data = np.repeat(w, len(faces))
+        self._weighted = sparse.csc_array((data, columns.reshape(-1), ends), shape=(first, n))
+        self._ends, self._ones = ends[: _AT_ONCE + 1], np.ones(min(_AT_ONCE * len(faces), columns.size))
+
+    def sums(self, values: Array) -> Array:
+        """Sum the weighted columns of ``values`` (n, m) by corner, (corners, m)."""
+        return np.asarray(self._weighted @ values)
+
+    def take_out(self, effects: Array, values: Array) -> None:
+        """Subtract ``effects`` (corners, m) from the columns of ``values`` (n, m)."""
+        for at in range(0, len(values), _AT_ONCE):
+            columns = self._columns[at : at + _AT_ONCE]
+            entries = self._ones[: columns.size], columns.reshape(-1), self._ends[: len(columns) + 1]
+            values[at : at + _AT_ONCE] -= sparse.csr_array(entries, shape=(len(columns), self.corners)) @ effects
 
 
 def _by_level(solution: Array, layout: Blocks | Sheets) -> list[Array]:

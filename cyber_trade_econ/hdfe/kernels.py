@@ -152,9 +152,11 @@ def solve(mu: Array, inverse: Array, root_a: Array, root_b: Array, a: Array, b: 
         Right-hand sides, (T, N, m) and (T, J, m).
     """
     a, b = a * root_a[:, :, None], b * root_b[:, :, None]
-    scale = np.maximum(np.abs(a).max((0, 1)), np.abs(b).max((0, 1)))
+    scale = np.maximum(largest(a), largest(b))
     scale[scale == 0] = 1.0
-    a, b = (a / scale).astype(mu.dtype), (b / scale).astype(mu.dtype)
+    a /= scale
+    b /= scale
+    a, b = a.astype(mu.dtype, copy=False), b.astype(mu.dtype, copy=False)
     b = np.matmul(inverse, b - np.matmul(mu.transpose(0, 2, 1), a))
     a -= np.matmul(mu, b)
     return a * (root_a[:, :, None] * scale), b * (root_b[:, :, None] * scale)
@@ -189,9 +191,15 @@ def net(X: Array, mu: Array, pair_inverse: Array, a: Array, b: Array) -> Array:
     return products
 
 
+def largest(values: Array) -> Array:
+    """Return the largest absolute value of each column of ``values``, (s, t, m)."""
+    return np.asarray(np.abs(values).max(0, initial=0.0).max(0, initial=0.0))  # one axis at a time: long rows are fast
+
+
 def ratio(above: Array, below: Array) -> Array:
     """Return ``above / below``, zero where there is nothing above and one where there is nothing below."""
-    return np.asarray(np.divide(above, below, out=np.where(above > 0, 1.0, 0.0), where=(above > 0) & (below > 0)))
+    there = above > 0
+    return np.asarray(np.divide(above, below, out=there.astype(np.float64), where=there & (below > 0)))
 
 
 NUMPY = Kernels("numpy", balance, moments, product, solve, net)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from cyber_trade_econ.hdfe.factor import Array
+
+Within_co = TypeVar("Within_co", covariant=True)
+"""What holds regressors net of effects: an array, or a `cyber_trade_econ.hdfe.net.Net`."""
 
 COLLINEAR = 1e-9
 """A column is collinear when less than this share of its length is left after the columns before it (and the effects)."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
 from cyber_trade_econ.hdfe.absorb import Layout
-from cyber_trade_econ.hdfe.leastsquares import independent, solve, weighted_lengths
+from cyber_trade_econ.hdfe.leastsquares import Within_co, independent, solve, weighted_lengths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class LinearFit:
+class LinearFit(Generic[Within_co]):
     """Coefficients and what their covariance needs.
 
     Parameters
@@ -29,7 +29,7 @@ class LinearFit:
     root
         Root of (X'WX)^-1 of the columns kept, net of the effects, shape (k, k); see `LeastSquares`.
     within
-        Kept columns net of the effects, shape (n, k).
+        Kept columns net of the effects, shape (n, k): an array, or a `cyber_trade_econ.hdfe.net.Net`.
     effects
         Effects by factor, each (levels,); those of a slope in the units of `Slope.origin_and_unit`.
     within_total
@@ -40,12 +40,12 @@ class LinearFit:
     kept: Mask
     residual: Array
     root: Array
-    within: Array
+    within: Within_co
     effects: tuple[Array, ...]
     within_total: float
 
 
-def fit(y: Array, X: Array, factors: Sequence[Effect], w: Array, stretch: Array | float = 1.0) -> LinearFit:
+def fit(y: Array, X: Array, factors: Sequence[Effect], w: Array, stretch: Array | float = 1.0) -> LinearFit[Array]:
     """Regress ``y`` (n,) on ``X`` (n, K) and the effects with weights ``w`` (n,).
 
     ``stretch`` (K,) says how much longer each column was before it was centred: the yardstick of collinearity.

@@ -28,6 +28,8 @@ TOLERABLE = 1e-6
 ROUNDING = 1e-15
 """Relative error of a sum, a few units of double rounding."""
 
+_SMALL = 64
+"""Rows up to which a triangle is inverted at once."""
 
 NULL = 1e-11
 """Curvature, relative to that of the masses alone, of a direction that counts as not identified, as in the general path."""
@@ -139,7 +141,7 @@ def _inverted(mu: Array, level: Array) -> Array:
     shared += null[:, None] * null
     np.einsum("ii->i", shared)[:] += 1 + RIDGE
     try:
-        half = np.linalg.inv(np.linalg.cholesky(shared)) * root
+        half = _inverse_of_lower(np.asarray(np.linalg.cholesky(shared))) * root
     except np.linalg.LinAlgError as error:
         raise NotConverged(
             "a period of the panel cannot be solved by itself",
@@ -147,6 +149,19 @@ def _inverted(mu: Array, level: Array) -> Array:
             fix="Means of very different size; the general solver treats such data.",
         ) from error
     return np.asarray(half.T @ half)
+
+
+def _inverse_of_lower(lower: Array) -> Array:
+    """Invert a lower triangle by halves: a general inverse would spend most of its time on the zeros above."""
+    size = len(lower)
+    if size <= _SMALL:
+        return np.asarray(np.linalg.inv(lower))
+    half = size // 2
+    first, last = _inverse_of_lower(lower[:half, :half]), _inverse_of_lower(lower[half:, half:])
+    out = np.zeros_like(lower)
+    out[:half, :half], out[half:, half:] = first, last
+    np.matmul(last, lower[half:, :half] @ -first, out=out[half:, :half])
+    return out
 
 
 def conjugate_gradients(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
 from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe import conjugate
 from cyber_trade_econ.hdfe.absorb import Layout
-from cyber_trade_econ.hdfe.factor import Slope, levels_of
-from cyber_trade_econ.hdfe.factorial import log_factorial
-from cyber_trade_econ.hdfe.leastsquares import LeastSquares, independent, solve, weighted_lengths
+from cyber_trade_econ.hdfe.factor import levels_of
+from cyber_trade_econ.hdfe.leastsquares import Within_co, independent, solve, weighted_lengths
+from cyber_trade_econ.hdfe.poisson_problem import LOG_LARGEST, Point, Problem, deviance, log_likelihood, secant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,11 +25,14 @@ ROUGHEST = 1e-8
 PATIENCE = 3
 """Steps that bring the totals of the effects no nearer to the observed ones, after which a fit is given up."""
 
-_LOG_SMALLEST = -700.0  # exp of it is still a normal double
+_EXACT = 1e-11  # relative residual of effects with which the last step is taken
+_FAR = 0.01  # share of a step taken below which the next one is kept from running past outcomes
+_LATE = 1e-4  # mean step from which on the regressors net of effects must be exact
+_CLOSING_ROUNDS = 30
 
 
 @dataclass(frozen=True)
-class PoissonFit:
+class PoissonFit(Generic[Within_co]):
     """A converged fit.
 
     Parameters
@@ -43,7 +46,8 @@ class PoissonFit:
     root
         Root of the inverse of the information matrix of beta, effects concentrated out, shape (k, k); see `LeastSquares`.
     within
-        Kept columns net of the effects at the solution's weights, shape (n, k): score rows are ``within * (y - mu) * w``.
+        Kept columns net of the effects at the solution's weights, shape (n, k): score rows are ``within * (y - mu) * w``. An
+        array, or a `cyber_trade_econ.hdfe.net.Net`.
     effects
         Effects by factor, each (levels,); those of a slope in the units of `Slope.origin_and_unit`.
     deviance, log_likelihood
@@ -59,60 +63,12 @@ class PoissonFit:
     kept: Mask
     mu: Array
     root: Array
-    within: Array
+    within: Within_co
     effects: tuple[Array, ...]
     deviance: float
     log_likelihood: float
     iterations: int
     score: float
-
-
-def deviance(y: Array, mu: Array, w: Array) -> float:
-    """Poisson deviance of means ``mu`` at outcomes ``y`` with weights ``w``."""
-    out = np.divide(y, mu, out=np.ones_like(y), where=y > 0)
-    np.log(out, out=out)
-    out *= y
-    out -= y - mu
-    out *= w
-    return 2 * float(out.sum())
-
-
-def log_likelihood(y: Array, deviance: float, w: Array) -> float:
-    """Poisson log likelihood of means with a given deviance, the constant ``log(y!)`` (gamma function) included."""
-    positive = y > 0
-    y, w = y[positive], w[positive]
-    return float(np.sum(w * (y * np.log(y) - y - log_factorial(y))) - deviance / 2)
-
-
-@dataclass(frozen=True)
-class _Problem:
-    """The data of one fit, in the unit in which the mean outcome is one."""
-
-    y: Array
-    X: Array
-    layout: Layout | None
-    w: Array
-    offset: Array
-
-    def absorb(
-        self, values: Array, weights: Array, start: list[Array] | None, tolerance: float
-    ) -> tuple[Array, list[Array]]:
-        """Return ``values`` net of the effects, and the effects (from which the next call may start)."""
-        if self.layout is None:
-            return values, []
-        return self.layout.weighted(weights).absorb(values, start or None, tolerance)
-
-    def index(self, beta: Array, effects: Sequence[Array]) -> Array:
-        """Return ``X beta + effects + offset``, (n,).
-
-        It is not taken from the residuals of a step: where a mean is tiny beside its outcome they are of the size of the
-        ratio of the two, and what is left of the index as a difference of such numbers may have no digit.
-        """
-        out = self.X @ beta + self.offset
-        if self.layout is not None:
-            for factor, scaled, effect in zip(self.layout.factors, self.layout.scaled, effects, strict=True):
-                out += effect[factor.codes] if scaled is None else effect[factor.codes] * scaled
-        return np.asarray(out)
 
 
 def fit(
@@ -125,7 +81,7 @@ def fit(
     stretch: Array | float = 1.0,
     tol: float = 1e-8,
     max_iterations: int = 200,
-) -> PoissonFit:
+) -> PoissonFit[Array]:
     """Maximise the Poisson pseudo likelihood of ``y = exp(X beta + effects + offset)``.
 
     Parameters
@@ -149,46 +105,45 @@ def fit(
     Notes
     -----
     Correia, Guimaraes and Zylkin (2020), https://doi.org/10.1177/1536867X20909691. Each step absorbs the effects from the
-    working outcome and the regressors at the current weights and runs least squares on what is left.
+    regressors and from what is lacking of the outcome, at the current weights, and runs least squares on what is left. A step
+    is an increment, so that its rounding is a share of the step and not of the index, and proportional scaling after it
+    serves the levels that trade next to nothing, of which the step hardly knows.
     """
     unit = float(np.average(y, weights=w))  # on y / mean(y), so that results do not depend on the unit of trade
     layout = Layout(factors) if factors else None
-    problem = _Problem(y / unit, X, layout, w, offset - np.log(unit))
-    eta = np.log((problem.y + 1) / 2)
-    dev = np.inf
-    keep = np.ones(X.shape[1], dtype=bool)
-    state: list[Array] | None = None
+    totals = [levels_of(f).sums(w * y) / unit for f in factors]
+    logs = np.log(y / unit, out=np.zeros_like(y), where=y > 0)
+    problem, keep, point, state = _first(Problem(y / unit, X, layout, w, offset - np.log(unit), totals, logs), stretch)
+    span = np.ptp(problem.X, axis=0)
+    dev, share, stalled = problem.deviance(point), 1.0, 0
     change = moved = worst = np.inf
-    stalled = 0
-    before, span = np.zeros(X.shape[1]), np.ptp(X, axis=0)
-    for iteration in range(1, max_iterations + 1):
-        mu = np.exp(eta)
-        working = eta - problem.offset + (problem.y - mu) / mu
-        # A step need not be more exact than it is long; the first judges collinearity, the last is what is returned.
-        enough = conjugate.TOLERANCE if iteration == 1 else max(conjugate.TOLERANCE, min(1e-4, 1e-3 * moved**2))
-        net, state = problem.absorb(np.column_stack([problem.X, working]), w * mu, state, enough)
-        if iteration == 1:
-            keep = independent(net[:, :-1], w * mu, weighted_lengths(X, w * mu) * stretch)
-            problem = _Problem(problem.y, X[:, keep], layout, w, problem.offset)
-            both = np.append(keep, True)
-            net, state = net[:, both], [s[:, both] for s in state]
-        step = solve(net[:, :-1], net[:, -1], w * mu)
-        effects = [s[:, -1] - s[:, :-1] @ step.beta for s in state]
-        target = problem.index(step.beta, effects)
-        moved = float(np.sqrt(np.average((target - eta) ** 2, weights=w * mu)))
+    for iteration in range(2, max_iterations + 1):
+        far = share < _FAR
+        weights = w * (secant(problem.y, point.mu) if far else point.mu)
+        # A step need not be more exact than it is long; the last is what is returned.
+        enough = max(conjugate.TOLERANCE, min(1e-4, 1e-3 * moved**2))
+        start = [np.column_stack([s, np.zeros(len(s))]) for s in state]
+        lacking = w * (problem.y - point.mu) / weights
+        net, state = problem.absorb(lacking, weights, start, enough, exact=moved < _LATE)
+        step = solve(net[:, :-1], net[:, -1], weights)
+        along = [s[:, -1] - s[:, :-1] @ step.beta for s in state]
+        state = [s[:, :-1] for s in state]
+        before, (point, dev_new, share) = point, _line_search(problem, point, step.beta, along, dev)
+        moved = float(np.sqrt(np.average((point.eta - before.eta) ** 2, weights=weights)))
         # A coefficient that runs to infinity moves on by as much with every step, on rows whose means no average sees.
-        jump, before = np.max(np.abs(step.beta - before[: len(step.beta)]) * span[keep], initial=0.0), step.beta
-        if change < tol and moved < np.sqrt(tol) / 1000 and jump < np.sqrt(tol):
-            result = _result(problem, keep, step, net[:, :-1], effects, np.exp(target), unit, iteration)
-            if result.score <= tol or worst / 10 < result.score <= ROUGHEST:
-                return result
-            stalled += result.score > worst / 2  # levels that trade next to nothing arrive last
+        jump = np.max(np.abs(step.beta) * span, initial=0.0)
+        if enough <= _EXACT and not far and change < tol and moved < np.sqrt(tol) / 1000 and jump < np.sqrt(tol):
+            point, score = _closed(problem, point, tol)
+            if score <= tol or worst / 10 < score <= ROUGHEST:
+                return _result(problem, keep, point, state, unit, score, iteration)
+            stalled += score > worst / 2
             if stalled == PATIENCE:
                 break
-            worst = min(result.score, worst)
-        eta, dev_new = _line_search(problem, eta, target, dev)
-        eta = _rescale(problem, eta)
-        change, dev = abs(dev - dev_new) / max(abs(dev_new), 0.1), dev_new
+            worst = min(score, worst)
+        else:
+            point = problem.balanced(point)
+        change = abs(dev - dev_new) / max(abs(dev_new), 0.1)  # the next step must find it small: weights settle last
+        dev = problem.deviance(point)
     raise NotConverged(
         "Poisson regression did not converge",
         found=f"relative deviance change {change:.1e}, mean step {moved:.1e} and totals of effects off by {worst:.1e} after "
@@ -198,31 +153,40 @@ def fit(
     )
 
 
-def _rescale(problem: _Problem, eta: Array) -> Array:
-    """Set each effect in turn to its closed-form optimum given everything else.
+def _first(problem: Problem, stretch: Array | float) -> tuple[Problem, Mask, Point, list[Array]]:
+    """Take the first step of reweighted least squares, which also judges collinearity.
 
-    A Newton step moves the index of a level that trades next to nothing by about one at a time; this moves it at once. The
-    deviance can only fall.
+    Returns the problem of the columns kept, which these are, where it leads and the effects of the columns.
     """
-    if problem.layout is None:
-        return eta
-    for factor in problem.layout.factors:
-        if isinstance(factor, Slope):  # has no closed form
-            continue
-        ratio = factor.sums(problem.w * problem.y) / factor.sums(problem.w * np.exp(eta))
-        eta = eta + np.log(ratio)[factor.codes]
-    return eta
+    y = problem.y
+    weights = problem.w * (y + 1) / 2
+    working = np.log((y + 1) / 2) - problem.offset + (y - 1) / (y + 1)
+    net, state = problem.absorb(working, weights, None, conjugate.TOLERANCE, exact=True)
+    keep = independent(net[:, :-1], weights, weighted_lengths(problem.X, weights) * stretch)
+    problem = replace(problem, X=problem.X[:, keep])
+    step = solve(net[:, :-1][:, keep], net[:, -1], weights)
+    state = [s[:, np.append(keep, True)] for s in state]
+    point = problem.at(step.beta, [s[:, -1] - s[:, :-1] @ step.beta for s in state])
+    if point.eta.max() > LOG_LARGEST:
+        point = problem.at(np.zeros(len(step.beta)), [np.zeros(len(s)) for s in state])
+    return problem, keep, problem.balanced(point), [s[:, :-1] for s in state]
 
 
-def _line_search(problem: _Problem, eta: Array, target: Array, dev: float) -> tuple[Array, float]:
-    """Go to ``target``, or half way again and again until the deviance does not rise."""
+def _line_search(
+    problem: Problem, point: Point, beta: Array, effects: list[Array], dev: float
+) -> tuple[Point, float, float]:
+    """Take the step, or half of it again and again until the deviance does not rise.
+
+    Returns where it leads, the deviance there and the share of the step taken.
+    """
     share = 1.0
     while share > 1e-10:
-        eta_new = np.maximum(eta + share * (target - eta), _LOG_SMALLEST)
-        if eta_new.max() < -_LOG_SMALLEST:
-            dev_new = deviance(problem.y, np.exp(eta_new), problem.w)
-            if dev_new <= dev + 1e-10 * (abs(dev) + 1):
-                return eta_new, dev_new
+        moved = [effect + share * more for effect, more in zip(point.effects, effects, strict=True)]
+        there = problem.at(point.beta + share * beta, moved)
+        if there.eta.max() < LOG_LARGEST:
+            reached = problem.deviance(there)
+            if reached <= dev + 1e-10 * (abs(dev) + 1):
+                return there, reached, share
         share /= 2
     raise NotConverged(
         "Poisson regression cannot lower its deviance any further",
@@ -231,34 +195,52 @@ def _line_search(problem: _Problem, eta: Array, target: Array, dev: float) -> tu
     )
 
 
+def _closed(problem: Problem, point: Point, tol: float) -> tuple[Point, float]:
+    """Scale levels that trade next to nothing to their totals while it helps; return also the largest relative score."""
+    score = problem.score(point)
+    for _ in range(_CLOSING_ROUNDS):
+        if score <= tol:
+            break
+        there = problem.balanced(point)
+        reached = problem.score(there)
+        if reached > score / 1.2:
+            break
+        point, score = there, reached
+    return point, score
+
+
 def _result(
-    problem: _Problem,
+    problem: Problem,
     keep: Mask,
-    step: LeastSquares,
-    within: Array,
-    effects: list[Array],
-    mu: Array,
+    point: Point,
+    state: list[Array],
     unit: float,
+    score: float,
     iteration: int,
-) -> PoissonFit:
-    """Put the last regression, at the solution's weights, into the unit of the data."""
-    y, w = problem.y, problem.w
-    scores = []
-    for f, along in zip(problem.layout.factors, problem.layout.scaled, strict=True) if problem.layout else ():
-        level = levels_of(f)
-        pull = w * (y - mu)
-        scores.append(np.abs(level.sums(pull if along is None else pull * along)) / level.sums(w * y))
-    X, lost = problem.X, deviance(y, mu, w) * unit
-    scores.append(np.abs(X.T @ (w * (y - mu))) / np.maximum(np.abs(X).T @ (w * (y + mu)), 1e-300))
+) -> PoissonFit[Array]:
+    """Put the solution into the unit of the data; ``state`` holds nearly what effects take out of the regressors there.
+
+    They are taken out at the solution's own weights: those of the last step would leave sums by level that are not zero.
+    """
+    weights = problem.w * point.mu
+    nothing = np.zeros(len(weights))
+    start = [np.column_stack([s, np.zeros(len(s))]) for s in state]
+    net, _ = problem.absorb(nothing, weights, start, conjugate.TOLERANCE, exact=True)
+    within = net[:, :-1]
+    root = solve(within, nothing, weights).root
+    lost = problem.deviance(point) * unit
     return PoissonFit(
-        beta=step.beta,
+        beta=point.beta,
         kept=keep,
-        mu=mu * unit,
-        root=step.root / np.sqrt(unit),
+        mu=point.mu * unit,
+        root=root / np.sqrt(unit),
         within=within,
-        effects=tuple(effects),
+        effects=tuple(point.effects),
         deviance=lost,
-        log_likelihood=log_likelihood(y * unit, lost, w),
+        log_likelihood=log_likelihood(problem.y * unit, lost, problem.w),
         iterations=iteration - 1,
-        score=max(float(s.max(initial=0.0)) for s in scores),
+        score=score,
     )
+
+
+__all__ = ["PoissonFit", "deviance", "fit", "log_likelihood"]

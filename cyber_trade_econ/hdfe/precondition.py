@@ -3,8 +3,8 @@
 Which one is made follows from how levels are joined by rows. Where the equations fall apart into small systems, each is
 inverted, and the iteration ends after a step or two. Where only the factor that was eliminated first joins them (pairs join
 the periods of a gravity panel) the equations without it are inverted exactly: a handful of steps. Factors with few levels
-that join them too (cells of events, regions) are added as a border. For what is left the diagonal serves, with dozens of
-steps or hundreds.
+that join them too (cells of events, regions) are added as a border. Chains and trees of levels are factorised as sparse
+matrices. For what is left the diagonal serves, with dozens of steps or hundreds.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 LARGEST_PART = 1000
 """Unknowns of one part up to which it is inverted densely."""
 
+FEWEST_JOINED = 5
+"""Levels that a level joins, squared and summed, per unknown: up to here eliminating unknowns hardly joins others."""
+
 LARGEST_SUM = 20_000_000
 """Entries of all inverses together (160 MB)."""
 
 _REDUNDANT = 1e-11  # pivots below this are rounding: effects are identified only up to shifts
 _NOTHING = 1e-13  # share of a diagonal entry that is left by rounding when others take up all of it
 _ROUNDING = 1e-15
+_RIDGE = 1e-11  # lets redundant effects, which have no pivot, be factorised
 
 
 class Preconditioner(Protocol):
@@ -115,6 +119,32 @@ class Separate:
     def solve(self, r: Array) -> Array:
         """Apply the inverses to the columns of ``r``."""
         return self._parts.gather(np.matmul(self._inverses, self._parts.spread(r)))
+
+
+class Sparse:
+    """Inverse of a sparse matrix whose factors are sparse too, as where levels are joined in chains and trees.
+
+    Parameters
+    ----------
+    matrix
+        Positive semidefinite with a positive diagonal, (unknowns, unknowns).
+    """
+
+    def __init__(self, matrix: sparse.csr_array) -> None:
+        from scipy.sparse.linalg import splu  # few models need it
+
+        self._scale = 1 / np.sqrt(matrix.diagonal())[:, None]
+        scaled = matrix.multiply(self._scale).multiply(self._scale.T)
+        self._factors = splu(
+            sparse.csc_array(scaled + _RIDGE * sparse.eye_array(len(self._scale))),
+            permc_spec="MMD_AT_PLUS_A",
+            diag_pivot_thresh=0.0,
+            options={"SymmetricMode": True},
+        )
+
+    def solve(self, r: Array) -> Array:
+        """Apply it to the columns of ``r``."""
+        return np.asarray(self._scale * self._factors.solve(self._scale * r))
 
 
 class Nested:

@@ -16,7 +16,7 @@ from cyber_trade_econ.hdfe.kernels import NUMPY, Kernels, ratio
 from cyber_trade_econ.hdfe.perperiod import Information
 
 if TYPE_CHECKING:
-    from cyber_trade_econ.hdfe.factor import Array, Codes, Mask
+    from cyber_trade_econ.hdfe.factor import Array, Mask
     from cyber_trade_econ.hdfe.rare import Rare
 
 SWEEPS = 5
@@ -129,7 +129,7 @@ class Profile:
         """Take derivatives at given means instead, (T, N, J)."""
         self.mu[:] = mu
         self._weigh_pairs(mu.sum(0))
-        self.factor = np.ones(self.pair.shape)
+        self.factor = np.ones(self.pair_total.shape)
 
     def _weigh_pairs(self, total: Array) -> None:
         """Take note of what the means of each pair add up to whenever derivatives are taken, (N, J)."""
@@ -191,22 +191,21 @@ class Profile:
         turned, of_a, of_b, by_pair, A, score, exporter_mass, importer_mass = self.kernels.moments(
             self.mu, self.factor, self.X, self.y, self.pair_inverse
         )
-        self.factor = np.ones(self.pair.shape)
+        self.factor = np.ones(self.pair_total.shape)
         lengths = np.diag(A) + 2 * np.sum(self.pair_mean * by_pair, axis=(1, 2))
         lengths = lengths + self.pair_mean.reshape(K, N * J) ** 2 @ self.pair_mass.reshape(-1)
         a, b = np.empty((T, N, both + 1)), np.empty((T, J, both + 1))
         a[:, :, :K], b[:, :, :K] = of_a, of_b
+        A -= (by_pair * self.pair_inverse).reshape(K, N * J) @ by_pair.reshape(K, N * J).T
         if self.rare.columns:
-            a[:, :, K:both], b[:, :, K:both], more, products, along = self.rare.moments(
-                self.mu, self.X, self.y - self.mu
+            a[:, :, K:both], b[:, :, K:both], more, products, along, size = self.rare.moments(
+                self.mu, self.y - self.mu, self.X, by_pair, self.pair_inverse
             )
             self._net_of_pairs(a[:, :, K:both], b[:, :, K:both], more * self.pair_inverse)
             A = np.block([[A, products[:, :K].T], [products]])
-            by_pair, score = np.concatenate([by_pair, more]), np.append(score, along)
-            lengths = np.append(lengths, np.diag(products[:, K:]))
+            score, lengths = np.append(score, along), np.append(lengths, size)
         a[:, :, both] = self.exporter_total - exporter_mass
         b[:, :, both] = self.importer_total - importer_mass
-        A -= (by_pair * self.pair_inverse).reshape(both, N * J) @ by_pair.reshape(both, N * J).T
         information = Information(self.mu, turned, exporter_mass, importer_mass, self.pair_inverse, self.kernels)
         return Moments(a, b, A, score, lengths, information)
 
@@ -228,20 +227,21 @@ class Profile:
             float(np.max(np.abs(moments.importer_time[:, :, K]) / np.maximum(self.importer_total, 1e-300))),
         )
 
-    def net(self, on_exporter_time: Array, on_importer_time: Array, order: Codes) -> tuple[Array, Array]:
-        """Take given exporter-time and importer-time effects and then pair means out of the regressors, for good.
+    def net(self, on_exporter_time: Array, on_importer_time: Array) -> Array:
+        """Take given effects and then pair means out of the regressors that are not listed, for good.
 
-        Returns the regressors, (K, T, N, J), and their cross products weighted by the means, (K, K), where regressor k is put
-        at ``order[k]``.
+        Returns their cross products weighted by the means, (K, K). Columns of the effects beyond these regressors are of no
+        concern.
         """
-        back = np.argsort(order)
-        on = (np.ascontiguousarray(v[:, :, back]) for v in (on_exporter_time, on_importer_time))
-        if self.rare.columns:
-            K, X = len(self.X), self.X
-            self.X = np.empty((self.columns, *self.shape))
-            self.X[order[:K]] = X
-            self.rare.spread(self.X, order[K:])
-        return self.X, self.kernels.net(self.X, self.mu, self.pair_inverse, *on)
+        on = (np.ascontiguousarray(v[:, :, : len(self.X)]) for v in (on_exporter_time, on_importer_time))
+        return self.kernels.net(self.X, self.mu, self.pair_inverse, *on)
+
+    def of_pairs(self, on_exporter_time: Array, on_importer_time: Array) -> Array:
+        """Return the pair effects of the listed regressors given their other effects: (N, J, columns)."""
+        along = np.matmul(self.mu.transpose(1, 2, 0), on_exporter_time.transpose(1, 0, 2))
+        along += np.matmul(self.mu.transpose(2, 1, 0), on_importer_time.transpose(1, 0, 2)).transpose(1, 0, 2)
+        mean = self.rare.by_pair(self.mu).transpose(1, 2, 0) - along
+        return np.asarray(mean * self.pair_inverse[:, :, None])
 
 
 def _log(factor: Array) -> Array:

@@ -16,22 +16,7 @@ from cyber_trade_econ.hdfe.late import sparse
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from cyber_trade_econ.hdfe.factor import Array, Codes, Mask
-
-MOSTLY = 0.1
-"""Share of rows below which entries of a regressor are worth listing."""
-
-FEWEST = 8
-"""Regressors from which on a second way to sum pays."""
-
-
-def rare_columns(X: Array) -> Mask:
-    """Mark the columns of ``X`` (n, K) that are mostly zero, unless they are few."""
-    if X.shape[1] < FEWEST:
-        return np.zeros(X.shape[1], dtype=bool)
-    filled = np.array([np.count_nonzero(X[:, k]) for k in range(X.shape[1])], dtype=np.int64)
-    rare = filled < MOSTLY * len(X)
-    return rare & (int(rare.sum()) >= FEWEST)
+    from cyber_trade_econ.hdfe.factor import Array, Codes
 
 
 class Rare:
@@ -90,29 +75,46 @@ class Rare:
         size = int(np.prod(self.shape))
         return _sums(self.cell, self.value * beta[self.column], size).reshape(self.shape)
 
-    def moments(self, mu: Array, X: Array, left: Array) -> tuple[Array, ...]:
-        """Sum what `kernels.moments` does: by exporter-time, importer-time (not net of pairs) and pair, products and score.
+    def moments(self, mu: Array, left: Array, X: Array, by_pair: Array, pair_inverse: Array) -> tuple[Array, ...]:
+        """Sum what `Profile.moments` needs of these regressors.
 
         Parameters
         ----------
         mu, left
             Means, and outcome less means, (T, N, J).
-        X
-            The other regressors, (K, T, N, J): the products are (columns, K + columns).
+        X, by_pair
+            The other regressors, (K, T, N, J), and their sums by pair, (K, N, J).
+        pair_inverse
+            One over the total of each pair, (N, J).
+
+        Returns
+        -------
+        Sums by exporter-time (T, N, columns), importer-time (T, J, columns) and pair (columns, N, J); cross products with the
+        others and with each other net of pair means, (columns, K + columns); score and squared lengths, (columns,).
         """
         T, N, J = self.shape
         weighted = self.value * mu.reshape(-1)[self.cell]
         a = _sums(self._by_exporter_time, weighted, T * N * self.columns).reshape(T, N, self.columns)
         b = _sums(self._by_importer_time, weighted, T * J * self.columns).reshape(T, J, self.columns)
-        by_pair = _sums(self._by_pair, weighted, self.columns * N * J).reshape(self.columns, N, J)
-        with_others = [_sums(self.column, weighted * x.reshape(-1)[self.cell], self.columns) for x in X]
-        products = np.column_stack([*with_others, (self._turned @ self._matrix(weighted)).toarray()])
-        return a, b, by_pair, products, self.total(left)
+        K, pairs = len(X), N * J
+        products = np.empty((self.columns, K + self.columns))
+        for k, x in enumerate(X):
+            products[:, k] = _sums(self.column, weighted * x.reshape(-1)[self.cell], self.columns)
+        products[:, K:] = (self._turned @ self._matrix(weighted)).toarray()
+        lengths = np.diag(products[:, K:]).copy()
+        mine = sparse.coo_array((weighted, (self.column, self.cell % pairs)), shape=(self.columns, pairs)).tocsr()
+        mean = mine * pair_inverse.reshape(1, -1)
+        products[:, :K] -= mean @ by_pair.reshape(K, pairs).T
+        products[:, K:] -= (mean @ mine.T).toarray()
+        return a, b, self._pairs(weighted), products, self.total(left), lengths
 
-    def spread(self, X: Array, onto: Codes) -> None:
-        """Write the regressors to the places ``onto`` of ``X`` (K, T, N, J)."""
-        X[onto] = 0.0
-        X.reshape(len(X), -1)[onto[self.column], self.cell] = self.value
+    def by_pair(self, mu: Array) -> Array:
+        """Sum the regressors times means (T, N, J) by pair, (columns, N, J)."""
+        return self._pairs(self.value * mu.reshape(-1)[self.cell])
+
+    def _pairs(self, weighted: Array) -> Array:
+        _, N, J = self.shape
+        return _sums(self._by_pair, weighted, self.columns * N * J).reshape(self.columns, N, J)
 
 
 def _sums(codes: Codes, values: Array, size: int) -> Array:

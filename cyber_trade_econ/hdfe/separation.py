@@ -22,21 +22,14 @@ from cyber_trade_econ.hdfe.late import optimize, sparse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-from cyber_trade_econ.hdfe import separated_slopes
 from cyber_trade_econ.hdfe.absorb import Layout
-from cyber_trade_econ.hdfe.factor import Array, Codes, Effect, Factor, Mask, chosen
-from cyber_trade_econ.hdfe.leastsquares import COLLINEAR
-from cyber_trade_econ.hdfe.spanning import Spanning, spanning
-
-_NULL = 1e-10  # singular values below this share of the largest count as zero
-_CERTAIN = 1e-8  # a squared share of a regressor; rounding is below 1e-24 of it
-_GROWTH = 1000  # effects found by elimination that are so much larger than the regressors lose as many digits
-_AT_ONCE = 32  # given effects followed together, so that memory stays small
-_SOME = 20_000  # rows that mostly show that regressors are independent
-_ZERO = 1e-7  # entries of a combination below this, where the largest is one, count as zero
+from cyber_trade_econ.hdfe.elimination import by_elimination
+from cyber_trade_econ.hdfe.factor import Array, Effect, Factor, Mask, chosen
+from cyber_trade_econ.hdfe.nullspace import basis, null_space, scaled, sizes
+from cyber_trade_econ.hdfe.regressors import Regressors
 
 
-def separated(y: Array, X: Array, factors: Sequence[Effect], seed: int = 0) -> Mask:
+def separated(y: Array, X: Array | Regressors, factors: Sequence[Effect], seed: int = 0) -> Mask:
     """Mark the separated rows.
 
     Parameters
@@ -54,9 +47,12 @@ def separated(y: Array, X: Array, factors: Sequence[Effect], seed: int = 0) -> M
     -----
     Correia, Guimaraes and Zylkin (2019), https://arxiv.org/abs/1903.01633, characterise separation by such combinations.
     """
+    X = X if isinstance(X, Regressors) else Regressors.plain(X)
     plain = [f for f in factors if isinstance(f, Factor)]
     if len(plain) < len(factors):
-        return separated_slopes.separated(y, X, factors, seed)
+        from cyber_trade_econ.hdfe import separated_slopes  # needed for slopes alone
+
+        return separated_slopes.separated(y, X.whole(), factors, seed)
     zero = y == 0
     out = np.zeros(len(y), dtype=bool)
     if not zero.any() or zero.all():
@@ -68,67 +64,31 @@ def separated(y: Array, X: Array, factors: Sequence[Effect], seed: int = 0) -> M
     return out
 
 
-def _combinations(X: Array, factors: Sequence[Factor], zero: Mask, seed: int) -> Array:
+def _combinations(columns: Regressors, factors: Sequence[Factor], zero: Mask, seed: int) -> Array:
     """Return an orthonormal basis, on the zero rows, of the combinations that vanish on the positive rows: (n0, d).
 
     Those of the regressors are the null space of what the effects leave of them. Those of the effects alone are found by
     taking from a random assignment of effects its fit on the positive rows: what is left lies in their null space, and in no
     smaller one, so the first draw that adds nothing ends the search.
     """
-    quick = _by_elimination(X, factors, zero, seed)
+    quick = by_elimination(columns, factors, zero, seed)
     if quick is not None:
         return quick
-    X = _net(X, factors)
+    X = _net(columns.whole(), factors)
     if not factors:
-        return _basis(X[zero] @ _null_space(X[~zero]))
+        return basis(X[zero] @ null_space(X[~zero]))
     projected = _Effects(factors, zero)
     fitted = projected.fit(X[~zero])
-    null = _null_space(X[~zero] - projected.values(fitted, ~zero))
-    found = _basis(X[zero] @ null - projected.values([e @ null for e in fitted], zero))
+    null = null_space(X[~zero] - projected.values(fitted, ~zero))
+    found = basis(X[zero] @ null - projected.values([e @ null for e in fitted], zero))
     rng = np.random.default_rng(seed)
     while True:
         draw = np.sum([rng.standard_normal((f.levels, 1))[f.codes] for f in factors], axis=0)
         rest = draw[zero] - projected.values(projected.fit(draw[~zero]), zero)
         before = found.shape[1]
-        found = _basis(np.column_stack([found, rest]))
+        found = basis(np.column_stack([found, rest]))
         if found.shape[1] == before:
             return found
-
-
-def _by_elimination(X: Array, factors: Sequence[Factor], zero: Mask, seed: int) -> Array | None:
-    """Return the same basis where it can be had without a projection, otherwise ``None``."""
-    known = spanning(factors, ~zero)
-    if known is None:
-        return None
-    moved = known.moved(seed)
-    size = _sizes(X)
-    effects = known.effects(X)
-    if moved is None or not all((_sizes(e) <= _GROWTH * size).all() for e in effects):
-        return None
-    fixed = ~zero
-    fixed[moved] = False
-    if _full_rank(X, size, known, effects, np.flatnonzero(fixed)):  # so regressors have no part in any combination
-        return _of_effects(known, moved, zero)
-    if len(moved) or not factors:
-        return None
-    X = X - X.mean(axis=0)  # a level far from zero would cost digits
-    net = _scaled(X - known.sums(known.effects(X), slice(None)), size)
-    return _basis(net[zero] @ _null_space(net[~zero]))
-
-
-def _of_effects(known: Spanning, moved: Codes, zero: Mask) -> Array:
-    """Return the basis of the combinations of effects alone: those of the given ones that leave all positive rows at zero."""
-    out = np.empty((int(zero.sum()), 0))
-    if not len(moved):
-        return out
-    unit = np.eye(known.free)
-    parts = [unit[:, at : at + _AT_ONCE] for at in range(0, known.free, _AT_ONCE)]
-    values = np.column_stack([known.sums(known.shifted(part), moved) for part in parts])
-    free = zero[moved]
-    basis = _basis(values[free] @ _null_space(values[~free] / np.maximum(np.abs(values).max(), 1.0)))
-    out = np.zeros((len(out), basis.shape[1]))
-    out[np.cumsum(zero)[moved[free]] - 1] = basis
-    return out
 
 
 def _net(X: Array, factors: Sequence[Factor]) -> Array:
@@ -136,41 +96,14 @@ def _net(X: Array, factors: Sequence[Factor]) -> Array:
 
     Neither changes what combinations there are; both keep levels far from zero from drowning them in rounding.
     """
-    size = _sizes(X)
+    size = sizes(X)
     constant = np.ptp(X, axis=0) == 0 if len(X) else np.zeros(X.shape[1], dtype=bool)
     if factors:
         projector = Layout(factors).weighted(np.ones(len(X)))
         X = projector.residual(X, projector.effects(X))
     elif constant.any():
         X = np.where(constant, X, X - X.mean(axis=0))
-    return _scaled(X, size)
-
-
-def _sizes(X: Array) -> Array:
-    """Return the largest absolute value of each column, (k,)."""
-    return np.asarray(np.maximum(X.max(axis=0, initial=0.0), -X.min(axis=0, initial=0.0)))
-
-
-def _scaled(net: Array, before: Array) -> Array:
-    """Scale what is left of regressors of size ``before`` to at most one, or to zero where it is rounding."""
-    after = _sizes(net)
-    gone = after <= COLLINEAR * before
-    return np.where(gone, 0.0, net / np.where(after > 0, after, 1.0))
-
-
-def _full_rank(X: Array, size: Array, known: Spanning, effects: Sequence[Array], rows: Codes) -> bool:
-    """Whether it is certain, far from rounding, that no combination of the regressors is a sum of effects on these rows.
-
-    Some of the rows are enough where they show it. Otherwise all are looked at.
-    """
-    if (size == 0).any() or len(rows) < X.shape[1]:
-        return False
-    for step in dict.fromkeys((max(len(rows) // _SOME, 1), 1)):
-        some = rows[::step]
-        left = (X[some] - known.sums(effects, some) if effects else X[some]) / size
-        if X.shape[1] == 0 or np.linalg.eigvalsh(left.T @ left / len(left))[0] > _CERTAIN:
-            return True
-    return False
+    return scaled(X, size)
 
 
 class _Effects:
@@ -194,26 +127,6 @@ class _Effects:
     def values(self, effects: Sequence[Array], rows: Mask) -> Array:
         """Sum the effects of the rows, (rows, k)."""
         return np.asarray(np.sum([e[f.codes[rows]] for f, e in zip(self.factors, effects, strict=True)], axis=0))
-
-
-def _null_space(X: Array) -> Array:
-    """Return the directions in which ``X`` (n, k), of entries up to one, vanishes: (k, d)."""
-    k = X.shape[1]
-    if k == 0:
-        return np.empty((0, 0))
-    r = np.linalg.qr(np.vstack([X, np.zeros((k, k))]), mode="r")  # at least k rows, so that all of vt is there
-    _, values, vt = np.linalg.svd(r)
-    return np.asarray(vt[values <= _NULL * np.sqrt(len(X))].T)
-
-
-def _basis(z: Array) -> Array:
-    """Return an orthonormal basis of the columns of ``z``, those that are zero up to rounding left out."""
-    size = np.abs(z).max(axis=0, initial=0.0)
-    z = z[:, size > _ZERO]
-    if z.shape[1] == 0:
-        return z
-    u, values, _ = np.linalg.svd(z / np.linalg.norm(z, axis=0), full_matrices=False)
-    return np.asarray(u[:, values > _ZERO * values[0]])
 
 
 def _programme(z: Array) -> Mask:

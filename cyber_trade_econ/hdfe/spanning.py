@@ -22,6 +22,8 @@ from cyber_trade_econ.hdfe.factor import Array, Codes, Factor, Mask, joined, las
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cyber_trade_econ.hdfe.regressors import Regressors
+
 _MAX_FACTORS = 3
 _MAX_ROUNDS = 200  # a sample in long chains is left to other methods
 _EXACT = 2.0**52  # sums of whole numbers below it are exact
@@ -47,7 +49,7 @@ class Spanning:
         self.factors, self.steps, self.given = tuple(factors), steps, given
         self.free = sum(len(levels) for _, levels in given)
 
-    def effects(self, values: Array) -> list[Array]:
+    def effects(self, values: Regressors) -> list[Array]:
         """Return effects by factor, (levels, k), that reproduce ``values`` (n, k) on the rows that determine them."""
         out = [np.zeros((f.levels, values.shape[1])) for f in self.factors]
         return self._eliminate(out, values)
@@ -61,9 +63,9 @@ class Spanning:
             at += len(levels)
         return self._eliminate(out, None)
 
-    def _eliminate(self, out: list[Array], values: Array | None) -> list[Array]:
+    def _eliminate(self, out: list[Array], values: Regressors | None) -> list[Array]:
         for which, levels, rows in self.steps:
-            left = np.zeros((len(rows), out[which].shape[1])) if values is None else values[rows]
+            left = np.zeros((len(rows), out[which].shape[1])) if values is None else values.rows(rows)
             for other, factor in enumerate(self.factors):
                 if other != which:
                     left -= out[other][factor.codes[rows]]

@@ -41,7 +41,7 @@ def fit(
     stretch: Array | float = 1.0,
     tol: float = 1e-8,
     max_iterations: int = 100,
-) -> PoissonFit:
+) -> PoissonFit[Array]:
     """Maximise the Poisson pseudo likelihood of ``y = exp(X beta + effects + offset)`` on the layout ``sheets``.
 
     Parameters

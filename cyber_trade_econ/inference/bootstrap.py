@@ -17,6 +17,7 @@ from cyber_trade_econ.inference.carried import carried, check_clusters, check_dr
 from cyber_trade_econ.inference.covariance import OF_VCOV, require_clusters
 from cyber_trade_econ.inference.existing import existing
 from cyber_trade_econ.inference.linearised import linearised, weighted
+from cyber_trade_econ.inference.refit import Refit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from cyber_trade_econ.design import Design
     from cyber_trade_econ.hdfe.factor import Array, Factor
-    from cyber_trade_econ.inference.linearised import Choices
     from cyber_trade_econ.records.estimate import Estimate
     from cyber_trade_econ.records.panel import Panel
 
@@ -91,18 +91,28 @@ def bootstrap(
     executor
         Any `concurrent.futures.Executor`; numbers depend neither on it nor on the order in which draws are done.
 
+    Returns
+    -------
+    The estimate with the covariance of the draws (k, k) and the normal distribution, the draws (B, k), and what became of
+    them.
+
     Raises
     ------
-    ConfigError, FewClusters
+    ConfigError
+        For an argument that is none of the above, an estimate of another kind, or data that are not those of the estimate.
+    FormulaError
+        For a column that is not in the data.
+    FewClusters
+        If there is one cluster only.
     NotIdentified
         If fewer than half of the draws have an estimate.
 
     Notes
     -----
     A cluster drawn m times has weight m in place of m copies. Effects nested in the clusters would be equal across copies,
-    so this is the same as copying rows and giving each copy effects of its own. Each fit starts at the estimate. A draw in
-    which a coefficient does not exist is lost, counted, and left out of the covariance, which is then conditional on
-    existence. Where fits by draw are too slow, `wild_bootstrap` needs none.
+    so this is the same as copying rows and giving each copy effects of its own. Each fit starts at the estimate, in the
+    layout of its sample. A draw in which a coefficient does not exist is lost, counted, and left out of the covariance,
+    which is then conditional on existence. Where fits by draw are too slow, `wild_bootstrap` needs none.
 
     References
     ----------
@@ -114,7 +124,7 @@ def bootstrap(
     group = model.design.groups[by]
     require_clusters({by: group.levels})
     start = model.started if estimate.model == "PPML" else weighted(model.design, model.weight, model.residual)
-    work = partial(_draw, model.solver, start, group, seed, estimate.model == "PPML")
+    work = partial(_draw, Refit.of(model.solver, start), start, group, seed, estimate.model == "PPML")
     found = carried(work, draws, executor)
     changes = np.array([d.beta for d in found]) @ model.back.T
     frame = pd.DataFrame(estimate.coef.to_numpy() + changes, columns=estimate.coef.index)
@@ -146,16 +156,16 @@ def counted(found: list[Drawn], what: str) -> dict[str, Any]:
     return facts
 
 
-def _draw(solver: Choices, start: Design, group: Factor, seed: int, exponential: bool, number: int) -> Drawn:
+def _draw(solver: Refit, start: Design, group: Factor, seed: int, exponential: bool, number: int) -> Drawn:
     times = np.bincount(generator(seed, number).integers(group.levels, size=group.levels), minlength=group.levels)
     weight = times[group.codes]
     part = replace(start, w=start.w * weight).keep(weight > 0, {})
     return solved(solver, part, exponential=exponential)
 
 
-def solved(solver: Choices, design: Design, *, exponential: bool) -> Drawn:
+def solved(solver: Refit, design: Design, *, exponential: bool) -> Drawn:
     """Fit a draw, or say why that cannot be done."""
-    none = np.full(design.X.shape[1], np.nan)
+    none = np.full(design.k, np.nan)
     gone = 0
     if exponential:
         if not (design.y > 0).any():
@@ -163,7 +173,7 @@ def solved(solver: Choices, design: Design, *, exponential: bool) -> Drawn:
         design, gone = existing(design)
     elif design.factors:
         design = design.keep(prune(list(design.factors.values()), None).keep, {})
-    if len(design.y) <= design.X.shape[1]:
+    if len(design.y) <= design.k:
         return Drawn(none, "too few rows", gone > 0)
     try:
         result = solver.poisson(design) if exponential else solver.least_squares(design)

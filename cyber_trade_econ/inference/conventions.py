@@ -42,7 +42,20 @@ def cluster(*by: str) -> Cluster:
     ----------
     by
         Names of columns, or combinations of columns joined by ``^``. Several names give the multiway estimator of Cameron,
-        Gelbach and Miller (2011), https://doi.org/10.1198/jbes.2010.07136.
+        Gelbach and Miller (2011).
+
+    Returns
+    -------
+    Value for ``vcov`` of an estimator or of `with_vcov`.
+
+    Raises
+    ------
+    ConfigError
+        Unless one to four different column names are given.
+
+    References
+    ----------
+    Cameron, Gelbach and Miller (2011), https://doi.org/10.1198/jbes.2010.07136.
     """
     if not 1 <= len(by) <= 4 or not all(isinstance(b, str) and b for b in by) or len(set(by)) < len(by):
         raise ConfigError("cluster()", found=by, allowed="one to four different column names")
@@ -52,8 +65,26 @@ def cluster(*by: str) -> Cluster:
 def dyadic(exporter: str, importer: str) -> Dyadic:
     """Allow for correlation between any two rows that share an economy, as exporter or as importer.
 
+    Rows of one economy with itself are counted once.
+
+    Parameters
+    ----------
+    exporter, importer
+        Names of the columns of the two sides.
+
+    Returns
+    -------
+    Value for ``vcov`` of an estimator or of `with_vcov`.
+
+    Raises
+    ------
+    ConfigError
+        Unless two different column names are given.
+
+    References
+    ----------
     Cameron and Miller (2014), "Robust inference for dyadic data"; Aronow, Samii and Assenova (2015),
-    https://doi.org/10.1093/pan/mpv018. Rows of one economy with itself are counted once.
+    https://doi.org/10.1093/pan/mpv018.
     """
     if not (isinstance(exporter, str) and isinstance(importer, str) and exporter and importer and exporter != importer):
         raise ConfigError("dyadic()", found=(exporter, importer), allowed="two different column names")
@@ -107,7 +138,26 @@ def ssc(
     g_df: Literal["min", "conventional"] = "min",
     redundant: Literal["simple", "components"] = "simple",
 ) -> SmallSample:
-    """Choose small-sample factors one by one; the arguments are those of `SmallSample`, the defaults those of R's fixest."""
+    """Choose small-sample factors one by one; the defaults are those of R's fixest.
+
+    Parameters
+    ----------
+    k_adj, k_fixef, g_adj, g_df, redundant
+        As in `SmallSample`: N, K and G are the numbers of rows, parameters and clusters.
+
+    Returns
+    -------
+    Value for ``ssc`` of an estimator or of `with_vcov`.
+
+    Raises
+    ------
+    ConfigError
+        For a word that is not in the list of its argument.
+
+    References
+    ----------
+    Cameron and Miller (2015), https://doi.org/10.3368/jhr.50.2.317.
+    """
     return SmallSample(k_adj, k_fixef, g_adj, g_df, redundant)
 
 
@@ -137,6 +187,6 @@ def convention(choice: str | SmallSample | None, model: str, vcov: Vcov) -> Smal
     known = _CONVENTIONS[model]
     if choice is None:
         return _NONE if model == "PPML" and vcov == "hetero" else known["stata"]
-    if choice not in known:
+    if not isinstance(choice, str) or choice not in known:
         raise ConfigError("ssc", found=repr(choice), allowed=(*known, "cte.ssc(...)"))
     return known[choice]

@@ -15,13 +15,17 @@ from cyber_trade_econ.inference.conventions import Dyadic, SmallSample, Vcov
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cyber_trade_econ.hdfe.factor import Mask
+    from cyber_trade_econ.hdfe.net import Net
+
 OF_VCOV = (
-    *("vcov", "ssc", "ssc_factor", "clusters", "vcov_repaired"),
+    *("vcov", "ssc", "ssc_factor", "clusters", "vcov_repaired", "vcov_missing"),
     *("effective_clusters", "few_clusters", "lags", "period", "places"),
 )
 """Names of the facts that belong to a covariance and leave with it."""
 
 _ROUNDING = 1e-10  # eigenvalues of a correlation matrix above minus this are not negative
+_NOTHING = 1e-25  # a variance below this share of the largest there can be is the square of a rounding error
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,32 @@ class Sandwich:
     clusters: dict[str, int]
     df: float
     notes: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NetScores:
+    """Scores of rows that are never written out: regressors net of effects, times ``weight`` (n,), times ``root`` (k, k).
+
+    ``most`` is a number that the sum of all squared scores does not exceed.
+    """
+
+    net: Net
+    weight: Array
+    root: Array
+    most: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.net.shape
+
+    def sums(self, group: Factor, where: Mask | None = None) -> Array:
+        """Sum within levels, (levels, k), over the rows where ``where`` is true."""
+        return self.net.sums(group, self.weight if where is None else self.weight * where) @ self.root
+
+    def products(self) -> Array:
+        """Return the cross products, (k, k)."""
+        return self.root.T @ self.net.products(self.weight**2) @ self.root
 
 
 def absorbed_df(factors: Sequence[Effect], clusters: Sequence[Factor], rule: SmallSample, *, constant: bool) -> int:
@@ -74,7 +104,14 @@ def absorbed_df(factors: Sequence[Effect], clusters: Sequence[Factor], rule: Sma
 
 
 def sandwich(
-    root: Array, scores: Array, vcov: Vcov, groups: Mapping[str, Factor], rule: SmallSample, k: int, *, sigma2: float
+    root: Array,
+    scores: Array | NetScores,
+    vcov: Vcov,
+    groups: Mapping[str, Factor],
+    rule: SmallSample,
+    k: int,
+    *,
+    sigma2: float,
 ) -> Sandwich:
     """Assemble a covariance.
 
@@ -95,20 +132,24 @@ def sandwich(
     sigma2
         Scale of the information matrix, used by ``"iid"`` alone.
     """
-    n = len(scores)
+    n = scores.shape[0]
     if vcov == "iid":
         return Sandwich(root @ root.T * sigma2, {}, np.inf, {"vcov": "iid", "ssc": rule.name})
     notes: dict[str, Any] = {"vcov": str(vcov), "ssc": rule.name}
     if vcov == "hetero":
         factor = n / (n - k) if rule.k_adj else n / (n - 1) if rule.g_adj else 1.0
-        return Sandwich(root @ (scores.T @ scores) @ root.T * factor, {}, np.inf, notes | {"ssc_factor": factor})
+        matrix, lost = known(root @ _products(scores) @ root.T * factor, root, scores)
+        notes |= {"ssc_factor": factor} | ({"vcov_missing": lost} if lost else {})
+        return Sandwich(matrix, {}, np.inf, notes)
     scale = (n - 1) / (n - k) if rule.k_adj else 1.0
     if isinstance(vcov, Dyadic):
         meat, counts = _dyadic_meat(scores, groups[vcov.exporter], groups[vcov.importer], rule)
     else:
         meat, counts = _cluster_meat(scores, [groups[name] for name in vcov.by], vcov.by, rule)
     matrix, repaired = positive(root @ meat @ root.T * scale)
+    matrix, lost = known(matrix, root, scores)
     notes |= {"ssc_factor": scale, "clusters": counts, "vcov_repaired": repaired}
+    notes |= {"vcov_missing": lost} if lost else {}
     return Sandwich(matrix, counts, min(counts.values()) - 1, notes)
 
 
@@ -117,8 +158,19 @@ def _factor(levels: int, smallest: int, rule: SmallSample) -> float:
     return g / (g - 1) if rule.g_adj else 1.0
 
 
+def _products(scores: Array | NetScores) -> Array:
+    return scores.products() if isinstance(scores, NetScores) else scores.T @ scores
+
+
+def _sums(scores: Array | NetScores, group: Factor, where: Mask | None = None) -> Array:
+    """Sum scores within levels, (levels, k), over the rows where ``where`` is true."""
+    if isinstance(scores, NetScores):
+        return scores.sums(group, where)
+    return group.sums(scores if where is None else np.where(where[:, None], scores, 0.0))
+
+
 def _cluster_meat(
-    scores: Array, factors: Sequence[Factor], names: Sequence[str], rule: SmallSample
+    scores: Array | NetScores, factors: Sequence[Factor], names: Sequence[str], rule: SmallSample
 ) -> tuple[Array, dict[str, int]]:
     """Inclusion and exclusion over all intersections of the cluster variables."""
     counts = dict(zip(names, (f.levels for f in factors), strict=True))
@@ -128,26 +180,23 @@ def _cluster_meat(
     for size in range(1, len(factors) + 1):
         for subset in combinations(factors, size):
             group = cross(subset)
-            total = group.sums(scores)
+            total = _sums(scores, group)
             meat += (-1) ** (size + 1) * _factor(group.levels, smallest, rule) * (total.T @ total)
     return meat, counts
 
 
-def _dyadic_meat(scores: Array, a: Factor, b: Factor, rule: SmallSample) -> tuple[Array, dict[str, int]]:
+def _dyadic_meat(scores: Array | NetScores, a: Factor, b: Factor, rule: SmallSample) -> tuple[Array, dict[str, int]]:
     """Sum over rows that share an economy; the two factors must number the economies alike."""
     economies = max(a.levels, b.levels)
     counts = {"economies": len(np.union1d(a.codes, b.codes))}
     require_clusters(counts)
-    domestic = a.codes == b.codes
-    by_economy = np.zeros((economies, scores.shape[1]))
-    for column in range(scores.shape[1]):
-        by_economy[:, column] = np.bincount(a.codes, scores[:, column], economies)
-        by_economy[:, column] += np.bincount(b.codes, np.where(domestic, 0.0, scores[:, column]), economies)
+    international = a.codes != b.codes
+    by_economy = _sums(scores, Factor(a.codes, economies)) + _sums(scores, Factor(b.codes, economies), international)
     low, high = np.minimum(a.codes, b.codes), np.maximum(a.codes, b.codes)
     dyads = cross([Factor(low, economies), Factor(high, economies)])
     # Rows of one dyad share both economies and were counted twice; domestic rows have one economy and were counted once.
-    international = dyads.sums(np.where(domestic[:, None], 0.0, scores))
-    meat = by_economy.T @ by_economy - international.T @ international
+    by_dyad = _sums(scores, dyads, international)
+    meat = by_economy.T @ by_economy - by_dyad.T @ by_dyad
     return meat * _factor(counts["economies"], counts["economies"], rule), counts
 
 
@@ -176,6 +225,26 @@ def positive(matrix: Array) -> tuple[Array, bool]:
     if (np.diag(repaired) <= 0).any() or _smallest(repaired, np.sqrt(np.abs(np.diag(repaired)))) < -_ROUNDING:
         repaired = _clipped(matrix / np.outer(scale, scale)) * np.outer(scale, scale)
     return repaired, True
+
+
+def known(matrix: Array, root: Array, scores: Array | NetScores) -> tuple[Array, int]:
+    """Set variances that are zero but for rounding to missing, with their covariances; also return how many there were.
+
+    Zero is what scores of clusters that cancel leave, or a repair, not what is known of a coefficient: a t statistic over it
+    would be infinite. What rounding is follows from the variance without clusters. Where that is nothing itself, the rows
+    that tell of a coefficient are fitted exactly; where it is nothing for all, the whole fit is exact and has no error.
+    """
+    most = scores.most if isinstance(scores, NetScores) else float(np.vdot(scores, scores))
+    bound = most * np.square(root).sum(axis=1)
+    if (np.diag(matrix) > _ROUNDING * bound).all():
+        return matrix, 0  # none can be: what is compared with is smaller than this
+    alone = np.diag(root @ _products(scores) @ root.T)
+    exact = alone <= _NOTHING * bound
+    lost = (exact | (np.diag(matrix) <= _ROUNDING * alone)) & (not exact.all())
+    if lost.any():
+        matrix = matrix.copy()
+        matrix[lost] = matrix[:, lost] = np.nan
+    return matrix, int(lost.sum())
 
 
 def _smallest(matrix: Array, scale: Array) -> float:

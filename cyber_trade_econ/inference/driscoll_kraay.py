@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.factor import Array
 
 
+_FAR = 2.0**53  # whole numbers beyond this are not told apart as floating-point numbers
+
+
 @dataclass(frozen=True)
 class DriscollKraay:
     """Built by `driscoll_kraay`."""
@@ -39,6 +42,16 @@ def driscoll_kraay(time: str, *, lags: int | None = None) -> DriscollKraay:
         absent. The period is the largest step that reaches all of them (4 for 1986, 1990, 1998).
     lags
         Periods after which dependence has ended; by default ``floor(4 (T/100)^(2/9))`` for T periods.
+
+    Returns
+    -------
+    Value for ``vcov`` of `with_vcov`.
+
+    Raises
+    ------
+    ConfigError
+        If ``lags`` is not a whole number, 0 or more. `with_vcov` raises BadRegressor for periods that are neither whole
+        numbers nor dates, or missing, and FewClusters for a single period.
 
     References
     ----------
@@ -73,6 +86,17 @@ def meat(scores: Array, periods: Periods, lags: int | None) -> tuple[Array, int]
     return out, used
 
 
+def _whole(series: pd.Series) -> bool:
+    """Whether a column holds whole numbers that an integer can, and missing values at most beside them."""
+    import pandas as pd
+
+    kind = series.dtype
+    if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_complex_dtype(kind):
+        return False
+    values = series.to_numpy(dtype=float, na_value=0.0)
+    return bool((np.abs(values) < _FAR).all() and (values % 1 == 0).all())
+
+
 def numbered(series: pd.Series, name: str) -> Periods:
     """Turn a column of whole numbers or dates into numbered periods."""
     import pandas as pd
@@ -83,7 +107,7 @@ def numbered(series: pd.Series, name: str) -> Periods:
         days = (series.dt.normalize() - series.min().normalize()).dt.days
         values = (series.dt.year * 12 + series.dt.month if monthly else days).to_numpy(dtype=np.int64)
         unit = "month" if monthly else "day"
-    elif pd.api.types.is_numeric_dtype(series.dtype) and not gaps and bool((series % 1 == 0).all()):
+    elif _whole(series) and not gaps:
         values, unit = series.to_numpy(dtype=np.int64), "unit"
     else:
         raise BadRegressor(

@@ -22,7 +22,7 @@ def existing(design: Design) -> tuple[Design, int]:
     while True:
         if design.factors:
             design = design.keep(prune(list(design.factors.values()), design.y).keep, {})
-        bad = separated(design.y, design.X, list(design.factors.values()))
+        bad = separated(design.y, design.regressors, list(design.factors.values()))
         if not bad.any():
             return design, lost
         lost += int(bad.sum())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cyber_trade_econ.inference.linearised import linearised
+from cyber_trade_econ.hdfe.net import Net
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,12 +39,21 @@ def effective_clusters(estimate: Estimate, data: pd.DataFrame | Panel, by: str) 
     and for one shock to the fitted index per cluster (missing where effects absorb what a cluster has in common);
     ``leverage``, the largest share of one cluster in the variation that identifies the coefficient (1/G if all were alike).
 
+    Raises
+    ------
+    ConfigError
+        For an estimate of another kind, or data that are not those of the estimate.
+    FormulaError
+        For a column that is not in the data.
+
     References
     ----------
     Carter, Schnepel and Steigerwald (2017), https://doi.org/10.1162/REST_a_00639; MacKinnon, Nielsen and Webb (2023),
     https://doi.org/10.1016/j.jeconom.2022.04.001.
     """
     import pandas as pd
+
+    from cyber_trade_econ.inference.linearised import linearised  # no fit needs it
 
     model = linearised(estimate, data, clusters=(by,))
     group = model.design.groups[by]
@@ -55,7 +64,7 @@ def effective_clusters(estimate: Estimate, data: pd.DataFrame | Panel, by: str) 
     )
 
 
-def counted(within: Array, inverse: Array, weight: Array, group: Factor) -> tuple[Array, Array, Array]:
+def counted(within: Array | Net, inverse: Array, weight: Array, group: Factor) -> tuple[Array, Array, Array]:
     """Return the two effective numbers of clusters and the largest leverage by coefficient, each (k,).
 
     Parameters
@@ -67,23 +76,29 @@ def counted(within: Array, inverse: Array, weight: Array, group: Factor) -> tupl
     group
         Clusters.
     """
+    if isinstance(within, Net):
+        together = (within.sums(group, weight) @ inverse) ** 2
+        alone = within.squares(group, weight, inverse)
+        return _summary(alone, together)
     alone, together = (np.empty((group.levels, inverse.shape[1])) for _ in range(2))
-    size = np.empty(inverse.shape[1])
     for first in range(0, inverse.shape[1], _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
         partial = within @ inverse[:, some]  # regressors net of all others, up to their lengths
-        pull = weight[:, None] * partial
-        together[:, some] = group.sums(pull) ** 2
-        pull *= partial
-        alone[:, some], size[some] = group.sums(pull), weight @ pull
-    absorbed = together.sum(axis=0) < 1e-12 * size
+        together[:, some] = group.sums(partial, weight) ** 2
+        alone[:, some] = group.sums(np.square(partial, out=partial), weight)
+    return _summary(alone, together)
+
+
+def _summary(alone: Array, together: Array) -> tuple[Array, Array, Array]:
+    """From the shares of clusters in the two variances, each (G, k), to what `counted` returns."""
     total = alone.sum(axis=0)
+    absorbed = together.sum(axis=0) < 1e-12 * total
     second = np.where(absorbed, np.nan, _effective(np.where(absorbed, 1.0, together)))
     return _effective(alone), second, alone.max(axis=0) / total
 
 
 def facts(
-    within: Array, inverse: Array, weight: Array, groups: Mapping[str, Factor], names: Sequence[str]
+    within: Array | Net, inverse: Array, weight: Array, groups: Mapping[str, Factor], names: Sequence[str]
 ) -> dict[str, Any]:
     """State the smallest effective number of clusters, over variables and coefficients, and warn where one is below `FEW`."""
     smallest = np.inf
@@ -111,5 +126,4 @@ def counted_only(counts: Mapping[str, int]) -> dict[str, str]:
 
 def _effective(variance: Array) -> Array:
     """G / (1 + squared coefficient of variation) of the clusters' shares in a variance, (G, k) to (k,)."""
-    mean = variance.mean(axis=0)
-    return np.asarray(len(variance) / (1 + ((variance / mean - 1) ** 2).mean(axis=0)))
+    return np.asarray(variance.sum(axis=0) ** 2 / np.einsum("gk,gk->k", variance, variance))

@@ -13,6 +13,7 @@ from cyber_trade_econ.hdfe.factor import is_nested
 from cyber_trade_econ.inference.carried import carried, check_executor
 from cyber_trade_econ.inference.existing import existing
 from cyber_trade_econ.inference.linearised import weighted
+from cyber_trade_econ.inference.refit import Refit
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -46,6 +47,16 @@ def jackknife(by: str, *, one_step: bool = False) -> Jackknife:
         For PPML: take one Newton step from the full estimate in place of a fit without the cluster. For OLS the step is
         the fit. Costs one absorption of effects per cluster, and next to nothing where the effects are nested in clusters.
 
+    Returns
+    -------
+    Value for ``vcov`` of `with_vcov`.
+
+    Raises
+    ------
+    ConfigError
+        If ``by`` is not the name of a column. `with_vcov` raises NotIdentified where a coefficient does not exist without
+        some cluster.
+
     References
     ----------
     MacKinnon, Nielsen and Webb (2023), https://doi.org/10.1002/jae.2969.
@@ -60,12 +71,13 @@ def covariance(
 ) -> Array:
     """Return CRV3 of the coefficients asked for, shape (k, k)."""
     check_executor("jackknife", executor)
-    if exponential and not vcov.one_step:
-        changes = np.array(carried(partial(_refitted, model, model.started, group), group.levels, executor))
-    elif all(is_nested(f, group) for f in model.design.factors.values()):
+    fitted = exponential and not vcov.one_step
+    if not fitted and all(is_nested(f, group) for f in model.design.factors.values()):
         changes = _downdated(model, group)
     else:
-        changes = np.array(carried(partial(_absorbed_again, model, group), group.levels, executor))
+        start = model.started if fitted else weighted(model.design, model.weight, model.residual)
+        work = partial(_fitted_again if fitted else _absorbed_again, Refit.of(model.solver, start), start, group)
+        changes = np.array(carried(work, group.levels, executor))
     changes = changes @ model.back.T
     return np.asarray(changes.T @ changes * (group.levels - 1) / group.levels)
 
@@ -85,27 +97,25 @@ def _downdated(model: Linearised, group: Factor) -> Array:
     return changes
 
 
-def _absorbed_again(model: Linearised, group: Factor, g: int) -> Array:
+def _absorbed_again(solver: Refit, start: Design, group: Factor, g: int) -> Array:
     """Return the change (k,) of the linear problem without cluster ``g``, its effects absorbed anew."""
-    rows = group.codes != g
-    part = weighted(model.design.keep(rows, {}), model.weight[rows], model.residual[rows])
-    result = model.solver.least_squares(part)
+    result = solver.least_squares(start.keep(group.codes != g, {}))
     if not result.kept.all():
-        raise _needed(model.design, g, "a regressor varies in this cluster alone")
+        raise _needed(start, g, "a regressor varies in this cluster alone")
     return result.beta
 
 
-def _refitted(model: Linearised, started: Design, group: Factor, g: int) -> Array:
+def _fitted_again(solver: Refit, start: Design, group: Factor, g: int) -> Array:
     """Return the change (k,) of a Poisson model fitted without cluster ``g``."""
-    part, _ = existing(started.keep(group.codes != g, {}))
+    part, _ = existing(start.keep(group.codes != g, {}))
     if not len(part.y):
-        raise _needed(model.design, g, "no row with a Poisson estimate is left")
+        raise _needed(start, g, "no row with a Poisson estimate is left")
     try:
-        result = model.solver.poisson(part)
+        result = solver.poisson(part)
     except EstimationError as error:
-        raise _needed(model.design, g, str(error)) from error
+        raise _needed(start, g, str(error)) from error
     if not result.kept.all():
-        raise _needed(model.design, g, "a regressor varies in this cluster alone")
+        raise _needed(start, g, "a regressor varies in this cluster alone")
     return result.beta
 
 

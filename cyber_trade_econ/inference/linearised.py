@@ -13,16 +13,19 @@ from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.formula import parse
 from cyber_trade_econ.hdfe.factor import Slope, levels_of
+from cyber_trade_econ.inference.given import require_estimate
 from cyber_trade_econ.records.panel import Panel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cyber_trade_econ.hdfe.factor import Array, Effect, Mask
+    from cyber_trade_econ.hdfe.samplelayout import SampleLayout
     from cyber_trade_econ.inference.conventions import SmallSample, Vcov
     from cyber_trade_econ.records.estimate import Estimate
 
 _SMALL = 1e-6  # share of the outcomes of a level that its residuals may add up to
+_ROUNDING = 1e-12  # of the largest outcome
 _OFF = 1e-3  # sums of scores, in standard deviations, above which data and estimate do not belong together
 
 
@@ -63,12 +66,12 @@ class Choices(Protocol):
     weights: str | None
     offset: str | None
 
-    def poisson(self, design: designs.Design) -> Solution:
-        """Fit a Poisson model."""
+    def poisson(self, design: designs.Design, sample: SampleLayout | None = None) -> Solution:
+        """Fit a Poisson model; ``sample`` is the layout of a sample that holds all rows of the design, where it is known."""
         ...
 
-    def least_squares(self, design: designs.Design) -> Solution:
-        """Fit a linear model."""
+    def least_squares(self, design: designs.Design, sample: SampleLayout | None = None) -> Solution:
+        """Fit a linear model; ``sample`` is as for `poisson`."""
         ...
 
 
@@ -126,6 +129,7 @@ class Linearised:
 
 def choices(estimate: Estimate) -> Choices:
     """Return the options of an estimate of `cyber_trade_econ.ols` or `cyber_trade_econ.ppml`; refuse all others."""
+    require_estimate(estimate, "inference from scores")
     known = all(hasattr(estimate.options, name) for name in ("vcov", "ssc", "weights", "offset", "poisson"))
     if estimate.model not in ("PPML", "OLS") or not known or estimate.sample is None:
         raise ConfigError("inference from scores", found=f"an estimate of {estimate.model}", allowed=("PPML", "OLS"))
@@ -179,7 +183,7 @@ def linearised(
     out = at(design, back, weight, residual, options)
     drift = np.abs(out.scores.sum(axis=0))
     scale = np.sqrt((out.scores**2).sum(axis=0)) + 1e-9 * np.sqrt(np.sum(design.w * design.y**2))
-    if (drift > _OFF * scale).any():
+    if not (np.isfinite(scale) & (drift <= _OFF * scale)).all():
         raise foreign("scores that do not sum to zero at the coefficients")
     if any(_unbalanced(f, weight * residual, design.w * design.y) for f in design.factors.values()):
         raise foreign("residuals that do not sum to zero within a level of the effects")
@@ -190,7 +194,8 @@ def _unbalanced(effect: Effect, pull: Array, outcome: Array) -> bool:
     """Whether weighted residuals (n,) of some level add up to more than an estimate leaves, with outcomes (n,) for scale."""
     level, along = levels_of(effect), effect.scaled() if isinstance(effect, Slope) else 1.0
     off, spread = np.abs(level.sums(pull * along)), np.sqrt(level.sums(pull**2))
-    return bool((off > _OFF * spread + _SMALL * level.sums(np.abs(outcome))).any())
+    rounding = _ROUNDING * float(np.abs(outcome).max(initial=0.0))  # what is left where a level is fitted exactly
+    return bool((off > _OFF * spread + _SMALL * level.sums(np.abs(outcome)) + rounding).any())
 
 
 def working(y: Array, index: Array, w: Array, model: str) -> tuple[Array, Array]:
@@ -224,7 +229,10 @@ def _used(estimate: Estimate, frame: pd.DataFrame, full: designs.Design) -> Mask
             found="an index with repeated labels",
             fix="Call reset_index(drop=True) before the fit and hand over the same frame.",
         )
-    used = np.asarray(labels.isin(pd.Index([]) if estimate.sample is None else estimate.sample))
+    sample = pd.Index([]) if estimate.sample is None else estimate.sample
+    if sample.nlevels != labels.nlevels:
+        raise foreign(f"row labels on {labels.nlevels} level(s) in the place of {sample.nlevels}")
+    used = np.asarray(labels.isin(sample))
     if used.sum() != estimate.nobs:
         raise foreign(f"{int(used.sum())} of its {estimate.nobs} rows")
     return used
@@ -238,7 +246,7 @@ def centred(design: designs.Design, kept: Mask) -> tuple[designs.Design, Array]:
     if INTERCEPT in names:
         back[0, 1:] = -X[:, 1:].mean(axis=0)
         X[:, 1:] += back[0, 1:]
-    return replace(design, X=X, names=names), back
+    return design.having(X, names), back
 
 
 def foreign(found: str) -> ConfigError:

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from cyber_trade_econ import design as designs
+from cyber_trade_econ import frames
 from cyber_trade_econ.errors import ConfigError, NotIdentified
 from cyber_trade_econ.formula import Formula, parse
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.hdfe.prune import prune
 from cyber_trade_econ.inference.bootstrap import Drawn, counted, solved
 from cyber_trade_econ.inference.carried import carried, check_drawing, generator
-from cyber_trade_econ.inference.linearised import Choices, centred, choices, foreign, frame_of
+from cyber_trade_econ.inference.linearised import centred, choices, foreign, frame_of
+from cyber_trade_econ.inference.refit import Refit
 from cyber_trade_econ.records.panel import Panel
 from cyber_trade_econ.redesign import naming, regressors
 
@@ -97,10 +99,18 @@ def placebo(
     draws, seed, executor
         As for `cyber_trade_econ.bootstrap`.
 
+    Returns
+    -------
+    P-values and estimates of the terms that the column enters, shape (k,), placebo coefficients (B, k), and what became of
+    the draws.
+
     Raises
     ------
     ConfigError
-        If the column enters no coefficient, or unit and time are missing or given beside ``draw``.
+        If the column enters no coefficient, unit and time are missing, given beside ``draw`` or not one row each, a draw is
+        not one value per row, or the estimate is of another kind or of other data.
+    FormulaError
+        For a column that is not in the data.
     BadRegressor
         If a draw is not a finite number somewhere.
     NotIdentified
@@ -141,7 +151,7 @@ class _Problem:
     kept, touched
         Regressors that are not collinear, (K,); of these, those that the column enters, (k,).
     solver, exponential
-        Options of the estimate, and whether it is PPML.
+        Fits with the options of the estimate, and whether it is PPML.
     """
 
     formula: Formula
@@ -152,13 +162,13 @@ class _Problem:
     rows: Codes
     kept: Mask
     touched: Mask
-    solver: Choices
+    solver: Refit
     exponential: bool
 
     def fitted(self, values: Array) -> Drawn:
         """Fit with other values of the column."""
         X = regressors(self.formula, self.frame.assign(**{self.column: values}), self.design.encoding)
-        design, _ = centred(replace(self.design, X=X[self.rows]), self.kept)  # a constant takes up the centring alone
+        design, _ = centred(self.design.having(X[self.rows]), self.kept)  # a constant takes up the centring alone
         return solved(self.solver, design, exponential=self.exponential)
 
 
@@ -184,7 +194,8 @@ def _problem(
     if not np.isnan(index).any():
         design = replace(design, offset=index - design.X[:, kept][:, touched] @ estimate.coef.to_numpy()[touched])
     rows = np.searchsorted(given, design.rows)
-    problem = _Problem(formula, column, draw, frame, design, rows, kept, touched, options, exponential)
+    solver = Refit.of(options, design)
+    problem = _Problem(formula, column, draw, frame, design, rows, kept, touched, solver, exponential)
     true = problem.fitted(frame[column].to_numpy())
     off = np.abs(true.beta[touched] - estimate.coef.to_numpy()[touched]) / estimate.se.to_numpy()[touched]
     if true.lost or not (off < _OFF).all():
@@ -241,8 +252,8 @@ class Exchange:
 
 def _exchange(frame: pd.DataFrame, column: str, unit: str, time: str) -> tuple[Exchange, dict[str, Any]]:
     """Group units by the periods in which they are observed."""
-    units, _ = pd.factorize(designs.column(frame, unit, "the unit"), sort=True)
-    periods, _ = pd.factorize(designs.column(frame, time, "the period"), sort=True)
+    units, _ = pd.factorize(frames.column(frame, unit, "the unit"), sort=True)
+    periods, _ = pd.factorize(frames.column(frame, time, "the period"), sort=True)
     if (units < 0).any() or (periods < 0).any() or frame.duplicated([unit, time]).any():
         raise ConfigError(
             "the unit and time of a placebo test", found=f"{unit!r}, {time!r}", allowed="one row per unit and period"

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ.design import column
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.errors import ConfigError, EmptySample
+from cyber_trade_econ.frames import column
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference import driscoll_kraay, few_clusters, jackknife, spatial
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, SmallSample, Vcov, convention
-from cyber_trade_econ.inference.covariance import OF_VCOV, Sandwich, absorbed_df, positive, require_clusters, sandwich
+from cyber_trade_econ.inference.covariance import (
+    OF_VCOV,
+    Sandwich,
+    absorbed_df,
+    known,
+    positive,
+    require_clusters,
+    sandwich,
+)
 from cyber_trade_econ.inference.driscoll_kraay import DriscollKraay
 from cyber_trade_econ.inference.jackknife import Jackknife
 from cyber_trade_econ.inference.linearised import Linearised, choices, frame_of, linearised
@@ -65,7 +73,7 @@ def with_vcov(
     ------
     ConfigError
         For an estimate of another kind, an unknown covariance, or data that are not those of the estimate.
-    FewClusters, NotIdentified, BadRegressor
+    FormulaError, FewClusters, NotIdentified, BadRegressor
     """
     options = choices(estimate)
     by, dyad = _groups(vcov)
@@ -101,7 +109,7 @@ def _groups(vcov: AnyVcov) -> tuple[tuple[str, ...], tuple[str, str] | None]:
         return (vcov.by,), None
     if isinstance(vcov, Dyadic):
         return (), (vcov.exporter, vcov.importer)
-    if isinstance(vcov, Conley | DriscollKraay) or vcov in ("iid", "hetero"):
+    if isinstance(vcov, Conley | DriscollKraay) or (isinstance(vcov, str) and vcov in ("iid", "hetero")):
         return (), None
     allowed = ("'iid'", "'hetero'", *(f"cte.{name}(...)" for name in _CONSTRUCTORS))
     raise ConfigError("with_vcov(vcov=...)", found=repr(vcov), allowed=allowed)
@@ -158,7 +166,9 @@ def _by_kernel(
     model: Linearised, meat: Array, factor: float, rule: SmallSample, df: float, notes: dict[str, Any]
 ) -> Sandwich:
     matrix, repaired = positive(model.bread @ meat @ model.bread.T * factor)
-    return Sandwich(matrix, {}, df, notes | {"ssc": rule.name, "ssc_factor": factor, "vcov_repaired": repaired})
+    matrix, lost = known(matrix, model.bread, model.scores)
+    notes = notes | {"ssc": rule.name, "ssc_factor": factor, "vcov_repaired": repaired}
+    return Sandwich(matrix, {}, df, notes | ({"vcov_missing": lost} if lost else {}))
 
 
 def _facts(estimate: Estimate, model: Linearised, cov: Sandwich, vcov: AnyVcov, k: int) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,7 +92,7 @@ def _by_effects(model: Linearised, group: Factor, z: Array, residual: Array) -> 
 
 def _net_of_effects(model: Linearised, columns: Array) -> Array:
     """Take the effects out of columns by the path that suits the design; where they leave nothing of one, by projection."""
-    net = model.solver.least_squares(weighted(replace(model.design, X=columns), model.weight, model.residual))
+    net = model.solver.least_squares(weighted(model.design.having(columns), model.weight, model.residual))
     if net.kept.all():
         return net.within
     state = Layout(list(model.design.factors.values())).weighted(model.weight)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyber_trade_econ.design import column, numeric
 from cyber_trade_econ.errors import BadRegressor, ConfigError
+from cyber_trade_econ.frames import column, numeric
 from cyber_trade_econ.hdfe.factor import Codes, compact
 
 if TYPE_CHECKING:
@@ -64,6 +64,17 @@ def conley(
     distances
         Symmetric table of distances in kilometres, labels on both sides, for places other than points: economies whose
         distances weight their cities, for one.
+
+    Returns
+    -------
+    Value for ``vcov`` of `with_vcov`.
+
+    Raises
+    ------
+    ConfigError
+        For another number of columns, a cutoff that is not positive, or an unknown kernel. `with_vcov` raises it for a table
+        of distances that lacks a place or is not symmetric, and BadRegressor for coordinates that are missing or off the
+        globe.
 
     References
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from cyber_trade_econ.errors import ConfigError, NotIdentified
+from cyber_trade_econ.inference.given import is_number, require_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,15 +51,29 @@ def wald(estimate: Estimate, terms: Sequence[str] | None = None, value: float = 
     terms
         Names of coefficients; all but the intercept by default.
     value
-        Hypothesised common value.
+        Hypothesised common value, in the units of the coefficients.
+
+    Returns
+    -------
+    F test on (q, ``estimate.df``) degrees of freedom for q terms; chi-square test on q where ``estimate.df`` is infinite.
 
     Raises
     ------
     ConfigError
-        For a term the estimate does not have, or none at all.
+        For what is no estimate, a term it does not have or none at all, or a value that is not a finite number.
     NotIdentified
         If the covariance of the terms is singular, as with more terms than clusters.
+
+    References
+    ----------
+    Wald (1943), https://doi.org/10.1090/S0002-9947-1943-0012401-3.
     """
+    require_estimate(estimate, "a Wald test")
+    listed = isinstance(terms, Collection) and not isinstance(terms, str)
+    if terms is not None and not (listed and all(isinstance(t, str) for t in terms)):
+        raise ConfigError("terms of a Wald test", found=repr(terms), allowed="a list of terms")
+    if not is_number(value):
+        raise ConfigError("the value of a Wald test", found=repr(value), allowed="a finite number")
     chosen = list(terms) if terms is not None else [t for t in estimate.coef.index if t != "Intercept"]
     unknown = [t for t in chosen if t not in estimate.coef.index]
     if unknown or not chosen:

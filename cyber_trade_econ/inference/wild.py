@@ -12,6 +12,7 @@ from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.carried import check_clusters, check_drawing
 from cyber_trade_econ.inference.confidence import confidence_set
 from cyber_trade_econ.inference.draws import Plan, statistics
+from cyber_trade_econ.inference.given import is_number, require_word
 from cyber_trade_econ.inference.linearised import at, choices, linearised, working
 from cyber_trade_econ.inference.scores import ClusterScores, cluster_scores
 
@@ -96,9 +97,19 @@ def wild_bootstrap(
     executor
         Carries blocks of draws; results do not depend on it.
 
+    Returns
+    -------
+    Statistic, p-value and confidence set of the one coefficient, the latter in its units.
+
     Raises
     ------
-    ConfigError, FewClusters, NotIdentified
+    ConfigError
+        For an argument that is none of the above, an estimate of another kind, or data that are not those of the estimate.
+    FormulaError
+        For a column that is not in the data.
+    FewClusters
+        If there is one cluster only.
+    NotIdentified
 
     Notes
     -----
@@ -116,6 +127,8 @@ def wild_bootstrap(
     check_drawing("wild_bootstrap", draws=draws, seed=seed, executor=executor, least=99)
     check_clusters("wild_bootstrap", by)
     _check(estimate, term, null, weights, level)
+    if not isinstance(impose_null, bool):
+        raise ConfigError("wild_bootstrap(impose_null=...)", found=repr(impose_null), allowed=(True, False))
     model = linearised(estimate, data, clusters=(by,))
     group = model.design.groups[by]
     if group.levels < 2:
@@ -160,19 +173,19 @@ def _perturbed(
         slope = cluster_scores(model, group, z, z)
         return lambda value: free.moved(slope, beta - value)
 
-    design = replace(model.started, X=model.design.X @ np.linalg.inv(model.back))
+    design = model.started.having(model.design.X @ np.linalg.inv(model.back))
 
     def restricted(value: float) -> ClusterScores:
         # The offset holds the fitted index, so the others' coefficients are changes: the solution is near.
         others = replace(
-            design, X=np.delete(design.X, j, axis=1), offset=design.offset + (value - beta) * design.X[:, j]
+            design.having(np.delete(design.X, j, axis=1)), offset=design.offset + (value - beta) * design.X[:, j]
         )
         fit = model.solver.poisson(others)
         if not fit.kept.all():
             raise NotIdentified("the model with the value imposed is not identified", found=f"{value:g}")
         mean = np.maximum(design.y - fit.residual, _ROUNDING * design.y)
         weight, residual = working(design.y, np.log(mean), design.w, "PPML")
-        there = at(design, np.eye(design.X.shape[1]), weight, residual, model.solver)
+        there = at(design, np.eye(design.k), weight, residual, model.solver)
         return cluster_scores(there, group, _net(there, j), residual)
 
     return restricted
@@ -188,10 +201,9 @@ def _check(estimate: Estimate, term: str, null: float, weights: str, level: floa
     choices(estimate)
     if not isinstance(term, str) or term not in estimate.coef.index:
         raise ConfigError("the term of a wild bootstrap", found=repr(term), allowed=list(estimate.coef.index))
-    if not isinstance(null, (int, float, np.number)) or not np.isfinite(null):
+    if not is_number(null):
         raise ConfigError("wild_bootstrap(null=...)", found=repr(null), allowed="a finite number")
-    if weights not in ("rademacher", "webb"):
-        raise ConfigError("wild_bootstrap(weights=...)", found=repr(weights), allowed=("rademacher", "webb"))
+    require_word(weights, "wild_bootstrap(weights=...)", ("rademacher", "webb"))
     if level is not None and not (isinstance(level, float) and 0 < level < 1):
         raise ConfigError(
             "wild_bootstrap(level=...)", found=repr(level), allowed="a number strictly between 0 and 1, or None"

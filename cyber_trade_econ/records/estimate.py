@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from cyber_trade_econ.errors import ConfigError, EstimationError
+from cyber_trade_econ.records.shown import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,9 +71,13 @@ class Estimate:
     facts: Mapping[str, Any] = field(default_factory=dict)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     events: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    sample: pd.Index | None = field(default=None, repr=False, compare=False)
-    options: object = field(default=None, repr=False, compare=False)
-    predictor: Predictor | None = field(default=None, repr=False, compare=False)
+    sample: pd.Index | None = field(default=None, compare=False)
+    options: object = field(default=None, compare=False)
+    predictor: Predictor | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        """Model, formula, observations, effects, covariance, and one line per coefficient."""
+        return shown(self)
 
     @property
     def se(self) -> pd.Series:

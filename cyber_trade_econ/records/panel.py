@@ -48,6 +48,17 @@ class Panel:
     name: str = ""
 
     def __post_init__(self) -> None:
+        import pandas as pd
+
+        if (
+            not isinstance(self.frame, pd.DataFrame)
+            or self.frame.columns.nlevels > 1
+            or self.frame.columns.has_duplicates
+        ):
+            raise SchemaError(
+                f"panel {self.name!r} needs a pandas DataFrame whose columns have a name each",
+                found=f"an object of type {type(self.frame).__name__}",
+            )
         key = [self.unit, self.time]
         absent = [c for c in key if c not in self.frame.columns]
         if absent:
@@ -59,7 +70,10 @@ class Panel:
                 found=f"{int(nulls.sum())} row(s), first at position {int(nulls.to_numpy().argmax())}",
                 fix="Drop or fill them before building the panel.",
             )
-        twice = self.frame.duplicated(key, keep=False)
+        try:
+            twice = self.frame.duplicated(key, keep=False)
+        except TypeError as error:
+            raise SchemaError(f"panel {self.name!r} has keys that cannot be told apart", found=str(error)) from None
         if twice.any():
             shown = self.frame.loc[twice, key].drop_duplicates().head(5).to_dict("records")
             raise DuplicateKey(

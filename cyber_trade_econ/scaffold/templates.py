@@ -94,8 +94,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ.design import check_frame, numeric
 from cyber_trade_econ.errors import BadOutcome, EmptySample
+from cyber_trade_econ.frames import check_frame, numeric
 from cyber_trade_econ.records.estimate import Estimate
 from cyber_trade_econ.records.panel import Panel
 

@@ -147,7 +147,8 @@ def staggered(size: Size) -> Case:
     """One coefficient per cohort and year from its first agreement on; the real panel at S where it is at hand.
 
     The recipe for the Advanced Guide's panel: consecutive years with domestic trade, treatment that stays on from the first
-    year of an agreement, directed pairs. The mean over treated rows of the coefficients is 0.7628739.
+    year of an agreement, directed pairs. What peers estimate stands in ``tests/certification/reference/event_cells.json``, to
+    which ``test_event_cells.py`` holds this package.
     """
     if AGTPA.exists() and size is SIZES["S"]:
         drawn = pd.read_parquet(AGTPA, columns=["exporter", "importer", "year", "trade", "rta"])

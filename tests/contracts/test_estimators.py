@@ -46,6 +46,7 @@ CALLS = {
 # Files of the room that ask about an estimate or make data ready for one, and are no estimators.
 QUESTIONS = {
     "average_effect",
+    "beside_ppml",
     "bias_correction",
     "bias_covered",
     "border",

@@ -4,9 +4,12 @@ Bounds follow from longer runs, whose Monte Carlo errors stand in brackets. 20 e
 (0.013) with gmm1 and noise as in a Poisson model and with constant relative noise, 0.970 and 0.953 with gmm2; PPML 0.913 and
 0.820. 40 economies, 150 draws: 0.913, 0.953, 0.953 and 0.927 (0.018); PPML 0.900 and 0.860.
 
-Standard errors of the difference from PPML over its standard deviation, 20 economies, 100 draws (error 7 % of it): 0.97 and
-0.81 with gmm1, 1.76 and 1.62 with gmm2, where the two estimates hardly differ and what rectangles share weighs most; with 80
-economies 1.01, 0.90, 1.37 and 1.31 (9 %).
+Standard errors of the difference from PPML over its standard deviation, 20 economies, 300 draws (error 4 % of it, more where
+tails are heavy): 0.97 and 0.89 with gmm1, 0.97 and 0.74 with gmm2; true models rejected in 0.11, 0.08, 0.04 and 0.06 (0.013)
+of draws. 40 economies, 100 draws: 0.87, 0.92, 1.01 and 0.95; 0.08, 0.06, 0.05 and 0.05 (0.02). With effects twice as far
+apart, two regressors, or three periods whose errors are correlated, 0.06 to 0.14 with gmm1 and 0.02 to 0.08 with gmm2. Summed
+pair by pair from the moments as they are, errors of the difference were 1.4 to 1.6 times too large with gmm2, and true models
+rejected in up to 0.29 with gmm1.
 """
 
 from __future__ import annotations
@@ -44,11 +47,13 @@ def test_cross_section(moments, relative):
         found.append((e.coef["x"], e.se["x"], ppml, its_error, e.facts["difference_p"], *gap))
     b, se, ppml, its_error, p, difference, its_se = np.array(found).T
     np.testing.assert_allclose(difference, b - ppml)
-    # Three errors of the ratio around what is documented; either estimate's own error in its place gives 1.3 and 2.9.
-    low, high = {"gmm1": (0.8 - 3 * 0.06, 1.0 + 3 * 0.06), "gmm2": (1.6 - 3 * 0.11, 1.8 + 3 * 0.11)}[moments]
-    assert low < its_se.mean() / difference.std(ddof=1) < high
+    # The median is steadier than the mean where tails are heavy. PPML's own error in its place is three times as large.
+    wide = np.median(np.abs(difference)) / 0.6745
+    assert 0.7 < np.median(its_se) / wide < 1.3
+    assert np.median(se) / wide > 1.3 * np.median(its_se) / wide or moments == "gmm1"
     assert abs(b.mean() - TRUTH) < 4 * b.std(ddof=1) / np.sqrt(DRAWS)
     covers, covered = (np.mean(np.abs(at - TRUTH) < 1.959964 * error) for at, error in ((b, se), (ppml, its_error)))
     assert abs(covers - 0.95) < 3 * 0.018
     assert covered < covers
-    assert np.mean(p < 0.05) < 0.05 + 6 * 0.018  # as documented: up to 0.15 with gmm1
+    assert np.mean(p < 0.05) < {"gmm1": 0.11, "gmm2": 0.06}[moments] + 3 * 0.018
+    assert np.mean(p < 0.5) > 0.25  # and it is not that nothing is ever rejected: half of the draws if it were exact

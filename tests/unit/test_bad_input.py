@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import warnings
 from decimal import Decimal
 from functools import cache
 
@@ -20,6 +21,7 @@ from cyber_trade_econ.errors import (
     FewClusters,
     FormulaError,
     NotConverged,
+    SchemaError,
 )
 from cyber_trade_econ.records.panel import Panel
 from cyber_trade_econ.simulate import gravity_world
@@ -145,8 +147,38 @@ REFUSED = {
     "infinite offset": (at("z", np.inf), THREE, {"offset": "z"}, BadRegressor, "infinite"),
     "logarithm of zero as offset": (at("z", -np.inf), THREE, {"offset": "z"}, BadRegressor, "infinite"),
     "offset of text": (with_columns(z="1"), THREE, {"offset": "z"}, BadRegressor, "the offset 'z'"),
-    "columns on two levels": (lambda f: pd.concat({"a": f}, axis=1), THREE, {}, FormulaError, "not a column"),
+    "columns on two levels": (lambda f: pd.concat({"a": f}, axis=1), THREE, {}, FormulaError, "several levels"),
+    "columns on two levels, one empty": (
+        lambda f: f.set_axis(pd.MultiIndex.from_product([f.columns, [""]]), axis=1), THREE, {}, FormulaError,
+        "several levels",
+    ),
     "columns without names": (lambda f: pd.DataFrame(f[[Y, "x"]].to_numpy()), PLAIN, {}, FormulaError, "not a column"),
+    "infinity as a level": (lambda f: f.assign(exporter=f["origin"].replace(0, np.inf)), ONE, {}, BadRegressor, "infinite"),
+    "a label as text and as a number": (
+        lambda f: f.assign(exporter=f["origin"].astype(object).where(f["year"] % 2 == 0, f["origin"].astype(str))),
+        ONE,
+        {},
+        BadRegressor,
+        "as text and as a number",
+    ),
+    "infinity among objects": (
+        lambda f: f.assign(exporter=f["origin"].astype(object).replace(0, np.inf)), ONE, {}, BadRegressor, "infinite",
+    ),
+    "infinity as a category": (
+        lambda f: f.assign(exporter=f["origin"].replace(0, np.inf).astype("category")), ONE, {}, BadRegressor, "infinite",
+    ),
+    "infinity in i()": (
+        lambda f: f.assign(exporter=f["origin"].replace(0, np.inf)), "trade_musd ~ x + i(exporter)", {}, BadRegressor,
+        "infinite",
+    ),
+    "infinity as a cluster": (
+        lambda f: f.assign(pair=f["origin"].replace(0, -np.inf)), PLAIN, {"vcov": cte.cluster("pair")}, BadRegressor,
+        "'pair' has infinite",
+    ),
+    "infinity on a side": (
+        lambda f: f.assign(exporter=f["origin"].replace(0, np.inf)), PLAIN, {"vcov": cte.dyadic("exporter", "importer")},
+        BadRegressor, "infinite",
+    ),
     "a dictionary": (lambda f: {c: f[c] for c in f}, THREE, {}, FormulaError, "found dict"),
     "an array": (lambda f: f[["x"]].to_numpy(), THREE, {}, FormulaError, "found ndarray"),
     "nothing": (lambda _: None, THREE, {}, FormulaError, "found NoneType"),
@@ -235,7 +267,6 @@ SAME = {
     "numbers above 2^63": relabelled(lambda c: np.uint64(2**63) + c.astype(np.uint64)),
     "small integers": relabelled(lambda c: c.astype(np.int8)),
     "fractions": relabelled(lambda c: c / 7),
-    "infinity as a label": relabelled(lambda c: np.where(c == 0, np.inf, c)),
     "dates": relabelled(lambda c: pd.Timestamp("2000-01-01") + pd.to_timedelta(c, "D")),
     "dates of the standard library": relabelled(lambda c: pd.Series([dt.date(2000, 1, 1 + k) for k in c], index=c.index)),
     "periods": relabelled(lambda c: pd.PeriodIndex([pd.Period(str(2000 + k), "Y") for k in c])),
@@ -362,7 +393,17 @@ def test_a_panel_is_its_frame_with_a_default_cluster(fit):
 @both
 @pytest.mark.parametrize(
     "options",
-    [{"vcov": {"CRV1": "pair"}}, {"vcov": ["pair"]}, {"vcov": "HC9"}, {"ssc": 5}, {"ssc": "r"}, {"collinear": True}],
+    [
+        *(
+            {"vcov": {"CRV1": "pair"}},
+            {"vcov": ["pair"]},
+            {"vcov": "HC9"},
+            {"ssc": 5},
+            {"ssc": "r"},
+            {"collinear": True},
+        ),
+        *({"vcov": np.ones(2)}, {"ssc": ["stata"]}, {"collinear": np.array(["drop", "drop"])}),
+    ],
 )
 def test_options_of_another_type_are_named(fit, options):
     with pytest.raises(ConfigError, match="allowed"):
@@ -396,5 +437,32 @@ def test_weights_of_any_unit_and_wide_spread(fit):
         other = FITS[fit](THREE, frame.assign(size=frame["size"] * unit), weights="size")
         np.testing.assert_allclose(other.coef, e.coef, rtol=1e-8)
         np.testing.assert_allclose(other.se, e.se, rtol=1e-8)
-    wide = frame.assign(size=10.0 ** (np.arange(len(frame)) % 30 - 15))
+    wide = frame.assign(size=10.0 ** (np.arange(len(frame)) % 15 - 7))
     assert np.isfinite(FITS[fit](PLAIN, wide, weights="size").se).all()
+
+
+@every
+@pytest.mark.parametrize("formula", [PLAIN, ONE, THREE])
+@pytest.mark.parametrize("heavy", [1e16, 1e300])
+def test_weights_further_apart_than_the_digits_of_a_double_are_named(fit, formula, heavy):
+    """With one such row regressors would be called collinear; with a few, least squares gives another model's numbers."""
+    for rows in (1, 5):
+        frame = world().assign(size=np.where(np.arange(len(world())) < rows, heavy, 1.0))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with pytest.raises(BadRegressor, match="the weight 'size' spans more"):
+                FITS[fit](formula, frame, weights="size")
+    assert control(fit, formula, (("weights", "size"),)) > 0
+    light = world().assign(size=np.where(np.arange(len(world())) < 5, 0.0, 1.0))
+    assert FITS[fit](formula, light, weights="size").nobs <= len(light) - 5  # zero is no small weight
+
+
+@pytest.mark.parametrize(
+    "frame", [None, 3, {"pair": [1], "year": [1]}, pd.DataFrame({("a", "pair"): [1], ("a", "year"): [1]})]
+)
+def test_a_panel_needs_a_frame(frame):
+    with pytest.raises(SchemaError, match="needs a pandas DataFrame"):
+        Panel(frame, "pair", "year")
+    with pytest.raises(SchemaError, match="cannot be told apart"):
+        Panel(pd.DataFrame({"pair": [[1], [2]], "year": [1, 1]}), "pair", "year")
+    assert len(Panel(world(), "pair", "year")) == len(world())

@@ -363,9 +363,12 @@ def test_a_repaired_covariance_is_never_negative(world):
         small["z"] = np.random.default_rng(seed + 50).normal(size=len(small)) * 1e9
         e = ols("log(trade_musd) ~ x + z + treated", small, vcov=cluster("exporter", "importer", "year"))
         found += e.facts["vcov_repaired"]
-        assert (np.diag(e.vcov) >= 0).all()
-        scale = np.sqrt(np.diag(e.vcov))
-        assert np.linalg.eigvalsh(e.vcov / np.outer(scale, scale)).min() > -1e-6
+        lost = np.isnan(np.diag(e.vcov))
+        assert lost.sum() == e.facts.get("vcov_missing", 0)
+        matrix = e.vcov.to_numpy()[np.ix_(~lost, ~lost)]
+        assert (np.diag(matrix) > 0).all()
+        scale = np.sqrt(np.diag(matrix))
+        assert np.linalg.eigvalsh(matrix / np.outer(scale, scale)).min() > -1e-6
     assert found  # control: some of them needed repair
 
 
@@ -422,6 +425,31 @@ def test_a_fit_that_cannot_fit_is_refused_before_anything_is_allocated():
     assert ols("x ~ y | g", frame, collinear="drop").nobs == n  # control: what the message advises
 
 
+def test_products_of_categories_are_refused_before_they_are_listed():
+    import tracemalloc
+
+    n = 40_000
+    frame = pd.DataFrame(
+        {"y": np.ones(n), "a": np.arange(n) % 3000, "b": np.arange(n) // 8 % 2900, "f": np.arange(n) % 7}
+    )
+    tracemalloc.start()
+    with pytest.raises(NotEnoughMemory, match=r"8,700,000 regressors"):
+        ppml("y ~ i(a):i(b) | f", frame)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6  # a list of so many columns takes gigabytes
+
+
+def test_levels_without_an_indicator_are_stated(world):
+    assert ppml("trade_musd ~ i(year) + x", world).facts["references"] == {"i(year)": str(world["year"].min())}
+    last = int(world["year"].max())
+    with_ref = ppml(f"trade_musd ~ i(year, ref={last}) + x", world)
+    assert with_ref.facts["references"] == {f"i(year, ref={last})": str(last)}
+    alone = ppml("trade_musd ~ i(text) + x", world)  # one level: nothing to tell apart
+    assert alone.facts["references"] == {"i(text)": "a"}
+    assert "references" not in ppml(THREE_WAY, world).facts
+
+
 def test_the_limit_decides(world, monkeypatch):
     for limit, fits in ((1e4, False), (1e9, True), (None, True)):
         monkeypatch.setattr(memory, "available", lambda limit=limit: limit)
@@ -430,6 +458,15 @@ def test_the_limit_decides(world, monkeypatch):
         else:
             with pytest.raises(NotEnoughMemory, match=r"9\.31e-06 GiB available"):
                 ppml(THREE_WAY, world)
+
+
+def test_boxes_that_memory_cannot_hold_are_not_laid_out(world, monkeypatch):
+    assert ppml(THREE_WAY, world).facts["path"] == "gravity"  # control
+    cells = 10 * 10 * 6
+    for room, path in ((8.0 * cells * 4 - 1, "general"), (8.0 * cells * 4, "gravity")):
+        monkeypatch.setattr(memory, "require", lambda *_: None)
+        monkeypatch.setattr(memory, "available", lambda room=room: room)
+        assert ppml(THREE_WAY, world).facts["path"] == path
 
 
 @pytest.mark.parametrize("k", [1, 8])

@@ -120,6 +120,33 @@ def test_the_message_names_the_part(text, named):
     assert named in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["y ~ x | fe | z ~ w", "y ~ x | z ~ w"])
+def test_instruments_are_refused_with_the_function_that_takes_them(text):
+    with pytest.raises(FormulaError, match="instrumental") as caught:
+        parse(text)
+    assert "y ~ x + z | fe" in caught.value.fix
+    assert "cte.iv_ppml" in caught.value.fix
+    assert parse("y ~ x + z | fe").columns == ("y", "x", "z", "fe")  # control: the formula advised
+
+
+@pytest.mark.parametrize(
+    ("part", "advised"),
+    [("i(year, rta)", "i(year):rta"), ("i(year, rta, ref=1990)", "i(year, ref=level):rta"), ("i(k, i.m)", "i(k):i(m)")],
+)
+def test_an_interaction_inside_i_is_refused_with_the_product(part, advised):
+    with pytest.raises(FormulaError, match="ref=level") as caught:
+        parse(f"y ~ {part} | fe")
+    assert advised in caught.value.fix
+    written = advised.replace("level", "1990")
+    assert str(parse(f"y ~ {written} | fe")) == f"y ~ {written} | fe"  # control: what is advised is read
+
+
+def test_a_misspelt_reference_is_not_taken_for_an_interaction():
+    with pytest.raises(FormulaError, match="ref=level") as caught:
+        parse("y ~ i(k, base=2)")
+    assert caught.value.fix is None
+
+
 def test_long_and_nested_formulas_end_at_once():
     with pytest.raises(FormulaError, match="characters"):
         parse("y ~ " + "(" * MAX_LENGTH)

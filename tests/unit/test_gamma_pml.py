@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import optimize
 
 from cyber_trade_econ.errors import BadOutcome, Collinear, ConfigError, SeparationError
+from cyber_trade_econ.gravity.expectile import expectile
 from cyber_trade_econ.gravity.gamma_pml import gamma_pml
+from cyber_trade_econ.gravity.negbin import negbin
 from cyber_trade_econ.gravity.ppml import ppml
 from cyber_trade_econ.inference.conventions import cluster
 from cyber_trade_econ.records.panel import Panel
@@ -143,3 +147,10 @@ def test_bad_input_has_a_name(world, change, formula, options, error):
     assert gamma_pml(formula, world).nobs == len(world)
     with pytest.raises(error):
         gamma_pml(formula, world.assign(**change), **options)
+
+
+@pytest.mark.parametrize("fit", [gamma_pml, partial(expectile, tau=0.3), negbin], ids=["gamma", "expectile", "negbin"])
+def test_few_clusters_are_pointed_out(world, fit):
+    formula = "trade_musd ~ treated + x | exporter + year"
+    assert fit(formula, world, vcov=cluster("year")).facts["few_clusters"].startswith("year: 6")
+    assert "few_clusters" not in fit(formula, world, vcov=cluster("pair")).facts  # 56 of them

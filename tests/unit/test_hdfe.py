@@ -205,28 +205,9 @@ def test_prune_iterates():
     assert pruned.keep.tolist() == [False, False, True, True, False, True, True]
 
 
-def lp_oracle(y, Z):
-    """Separation by one linear programme on the full matrix, the definition itself."""
-    zero = y == 0
-    k = Z.shape[1]
-    n0 = int(zero.sum())
-    answer = optimize.linprog(
-        np.concatenate([np.zeros(k), -np.ones(n0)]),
-        A_ub=np.column_stack([-Z[zero], np.eye(n0)]),
-        b_ub=np.zeros(n0),
-        A_eq=np.column_stack([Z[~zero], np.zeros(((~zero).sum(), n0))]),
-        b_eq=np.zeros(int((~zero).sum())),
-        bounds=[(None, None)] * k + [(0, 1)] * n0,
-    )
-    assert answer.status == 0
-    out = np.zeros(len(y), dtype=bool)
-    out[np.flatnonzero(zero)] = answer.x[k:] > 0.5
-    return out
-
-
 @given(st.integers(0, 100_000))
 @settings(max_examples=60, deadline=None)
-def test_separation_equals_the_definition(seed):
+def test_separation_equals_the_definition(lp_oracle, seed):
     rng = np.random.default_rng(seed)
     n = int(rng.integers(8, 30))
     X = rng.integers(-1, 3, size=(n, int(rng.integers(1, 4)))).astype(float)

@@ -168,6 +168,52 @@ def test_rounds_stay_in_single_precision():
         assert (out.a.dtype, out.b.dtype) == (np.float32, np.float32)
 
 
+@pytest.mark.parametrize("at_once", [7, 1 << 15])
+def test_dummies_sum_and_take_out_what_dense_ones_do(at_once, monkeypatch):
+    monkeypatch.setattr(gravity_linear, "_AT_ONCE", at_once)  # the last stretch of rows is a short one
+    _, X, factors, w = panel(6, weights=1.0)
+    layout = blocks.find(factors)
+    dummies = gravity_linear.Dummies(factors, w, layout)
+    first, places = 0, []
+    for role, corner, size in zip(layout.roles, layout.corners, layout.sizes[1:], strict=True):
+        places.append(first + corner[factors[role].codes])
+        first += size
+    dense = sum(np.eye(first)[place] for place in places)
+    np.testing.assert_allclose(dummies.sums(X), dense.T @ (X * w[:, None]), atol=1e-11)  # sums of some hundred numbers
+    effects, left = np.random.default_rng(0).normal(size=(first, X.shape[1])), X.copy()
+    dummies.take_out(effects, left)
+    np.testing.assert_allclose(left, X - dense @ effects, atol=1e-13)  # three numbers around one
+
+
+@pytest.mark.parametrize("columns", [0, 1, 2, 4, 6])
+def test_columns_of_zeros_that_fill_up_the_lanes_change_nothing(columns, monkeypatch):
+    y, X, factors, w = panel(7, columns=columns, weights=0.5)
+    filled = gravity_linear.fit(y, X, factors, w, layout=blocks.find(factors))
+    monkeypatch.setattr(correction, "LANES", 1)
+    bare = gravity_linear.fit(y, X, factors, w, layout=blocks.find(factors))
+    np.testing.assert_allclose(filled.beta, bare.beta, rtol=1e-10, atol=1e-12)  # effects are taken out to 1e-10
+    np.testing.assert_allclose(filled.residual, bare.residual, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 2, 63, 64, 65, 130, 257])
+@pytest.mark.parametrize("precision", [np.float32, np.float64])
+def test_triangles_are_inverted_by_halves(size, precision):
+    lower = np.tril(np.random.default_rng(size).normal(size=(size, size)) / size) + np.eye(size)
+    got = perperiod._inverse_of_lower(lower.astype(precision))
+    assert got.dtype == precision
+    rounding = 100 * np.finfo(precision).eps  # the triangle is well conditioned
+    np.testing.assert_allclose(got, np.linalg.inv(lower), atol=rounding)
+    assert not np.triu(got, 1).any()
+
+
+def test_the_columns_given_stay_as_they_are():
+    y, X, factors, w = panel(8)
+    before = y.copy(), X.copy(), w.copy()
+    gravity_linear.fit(y, X, factors, w, layout=blocks.find(factors))
+    for given_, kept in zip((y, X, w), before, strict=True):
+        np.testing.assert_array_equal(given_, kept)
+
+
 def frame_and_formula(effects):
     frame = gravity_world(9, 6, dispersion=0.5, seed=3)
     frame["x"] = np.random.default_rng(0).normal(size=len(frame))

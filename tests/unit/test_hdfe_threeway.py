@@ -12,8 +12,9 @@ import cyber_trade_econ as cte
 from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe import blocks, perperiod, poisson, threeway
 from cyber_trade_econ.hdfe.factor import compact
+from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.hdfe.prune import prune
-from cyber_trade_econ.hdfe.rare import FEWEST, rare_columns
+from cyber_trade_econ.hdfe.regressors import FEWEST, listed
 from cyber_trade_econ.hdfe.separation import separated
 from cyber_trade_econ.simulate import gravity_world
 
@@ -66,7 +67,7 @@ def with_events(seed, events=11, **shape):
 def both(y, X, factors, w, offset, **options):
     layout = blocks.detect(factors)
     assert layout is not None
-    fast = threeway.fit(y, X, w, offset, blocks=layout, **options)
+    fast = threeway.fit(y, X, w, offset, factors=factors, blocks=layout, **options)
     return fast, poisson.fit(y, X, factors, w, offset, tol=1e-12, **options)
 
 
@@ -79,8 +80,8 @@ def agree(fast, slow, y, w, tolerance=1e-9):
         fast.root @ fast.root.T / size / size[:, None], slow.root @ slow.root.T / size / size[:, None], atol=tolerance
     )
     np.testing.assert_allclose(fast.mu, slow.mu, rtol=1e-7, atol=1e-12 * y.max())  # the score weighs rows by trade
-    want = slow.within * size
-    np.testing.assert_allclose(fast.within * size, want, atol=1e-7 * np.abs(want).max(initial=0))
+    want, within = slow.within * size, fast.within.whole() if isinstance(fast.within, Net) else fast.within
+    np.testing.assert_allclose(within * size, want, atol=1e-7 * np.abs(want).max(initial=0))
     assert fast.deviance == pytest.approx(slow.deviance, rel=1e-9, abs=1e-9 * np.sum(w * y))
     assert fast.log_likelihood == pytest.approx(slow.log_likelihood, rel=1e-9)
     assert fast.score <= 1e-8
@@ -118,15 +119,16 @@ def test_equals_the_general_path_on_any_panel(seed, gaps, exporters, importers, 
         slow = poisson.fit(y, X, factors, w, offset, tol=1e-12)
     except NotConverged:  # nothing to compare with
         assume(False)
-    fast = threeway.fit(y, X, w, offset, blocks=blocks.detect(factors))
+    fast = threeway.fit(y, X, w, offset, factors=factors, blocks=blocks.detect(factors))
     agree(fast, slow, y, w, tolerance=1e-8)  # tiny panels can be nearly separated
 
 
 @pytest.mark.parametrize("case", [{}, {"gaps": 0.4, "weighted": True}, {"shape": (3, 9, 8, 5)}, {"columns": 0}])
 def test_regressors_that_are_mostly_zero(case):
     y, X, factors, w, offset = with_events(0, **case)
-    assert rare_columns(X).sum() == 11
+    assert listed(X).rare.sum() == 11
     fast, slow = both(y, X, factors, w, offset)
+    assert isinstance(fast.within, Net)
     agree(fast, slow, y, w)
     index = X @ fast.beta + offset + sum(e[f.codes] for e, f in zip(fast.effects, factors, strict=True))
     np.testing.assert_allclose(np.exp(index), fast.mu, rtol=1e-9)
@@ -150,8 +152,8 @@ def test_collinear_regressors_that_are_mostly_zero():
 def test_few_columns_of_zeros_are_not_worth_a_list():
     _, X, *_ = with_events(0)
     few, many = with_events(0, events=FEWEST - 1)[1], with_events(0, events=FEWEST)[1]
-    assert (rare_columns(few).sum(), rare_columns(many).sum()) == (0, FEWEST)
-    assert not rare_columns(X[:, :0]).any()
+    assert (listed(few).rare.sum(), listed(many).rare.sum()) == (0, FEWEST)
+    assert not listed(X[:, :0]).rare.any()
 
 
 def test_effects_reproduce_the_fit():
@@ -209,6 +211,17 @@ def test_boxes_are_found_whatever_the_levels_are_called():
         assert len(np.unique(layout.cells)) == len(s)
 
 
+def test_roles_do_not_depend_on_how_many_pairs_trade():
+    _, e, i, t = cells(1, 12, 11, 7)
+    for partners in (11, 3):  # with three each there are more exporter-times than pairs
+        traded = (e - i) % 11 < partners
+        factors = [compact(v[traded]) for v in (e * 11 + i, e * 7 + t, i * 7 + t)]
+        assert (factors[0].levels > factors[1].levels) == (partners == 11)
+        layout = blocks.detect(factors)
+        assert [box.shape for box in layout.boxes] == [(7, 12, 11)]
+        assert layout.roles == (1, 2, 0)
+
+
 def test_other_structures_are_left_to_the_general_path():
     s, e, i, t = cells(1, 6, 6, 4)
     gravity = [compact(e * 4 + t), compact(i * 4 + t), compact(e * 6 + i)]
@@ -217,21 +230,24 @@ def test_other_structures_are_left_to_the_general_path():
     assert blocks.detect([compact(e), compact(i), compact(t)]) is None
     twice = [compact(np.tile(f.codes, 2)) for f in gravity]  # a pair has two rows in a period
     assert blocks.detect(twice) is None
-    sparse = np.random.default_rng(0).random(len(s)) < 0.25
-    assert blocks.detect([compact(f.codes[sparse]) for f in gravity]) is None
     assert blocks.detect([compact(e * 4 + t), compact(i * 4 + t), compact(t)]) is None
+    s, e, i, t = cells(1, 20, 20, 8)
+    for share in (0.2, 0.05):
+        sparse = np.random.default_rng(0).random(len(s)) < share
+        some = [compact(v[sparse]) for v in (e * 8 + t, i * 8 + t, e * 20 + i)]
+        assert (blocks.detect(some) is None) == (share < blocks.SMALLEST_FILL)
 
 
 def test_what_does_not_converge_is_not_returned():
     y, X, factors, w, offset = panel(6)
     layout = blocks.detect(factors)
-    assert threeway.fit(y, X, w, offset, blocks=layout).iterations < 10  # control
+    assert threeway.fit(y, X, w, offset, factors=factors, blocks=layout).iterations < 10  # control
     with pytest.raises(NotConverged):
-        threeway.fit(y, X, w, offset, blocks=layout, max_iterations=2)
+        threeway.fit(y, X, w, offset, factors=factors, blocks=layout, max_iterations=2)
     bare = np.where((X[:, 0] > 0) & (np.arange(len(y)) % 2 == 0), 0.0, y)
     apart = ((X[:, 0] > 0) & (np.arange(len(y)) % 2 == 0)).astype(float)  # one only where the outcome is zero
     with pytest.raises(NotConverged):
-        threeway.fit(bare, apart[:, None], w, offset, blocks=layout)
+        threeway.fit(bare, apart[:, None], w, offset, factors=factors, blocks=layout)
 
 
 def test_the_preconditioner_solves_a_period_by_itself():
@@ -274,7 +290,7 @@ def test_what_one_path_cannot_do_the_other_decides(monkeypatch):
 def test_regressors_that_keep_part_of_the_effects_are_not_returned(monkeypatch):
     y, X, factors, w, offset = panel(8)
     layout = blocks.detect(factors)
-    assert threeway.fit(y, X, w, offset, blocks=layout).score <= 1e-8  # control
+    assert threeway.fit(y, X, w, offset, factors=factors, blocks=layout).score <= 1e-8  # control
     monkeypatch.setattr(perperiod, "MAX_ITERATIONS", 1)
     with pytest.raises(NotConverged):
-        threeway.fit(y, X, w, offset, blocks=layout)
+        threeway.fit(y, X, w, offset, factors=factors, blocks=layout)

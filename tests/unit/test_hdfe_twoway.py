@@ -208,8 +208,8 @@ def test_other_structures_are_left_to_the_general_path():
     assert blocks.find(factors[:1]) is None
     assert blocks.find([]) is None
     assert blocks.find([compact(np.tile(f.codes, 2)) for f in factors]) is None  # a cell has two rows
-    _, e, i, t = rows(1, 20, 20, 4)
-    for share in (0.4, 0.2):
+    _, e, i, t = rows(1, 60, 60, 4)
+    for share in (0.2, 0.05):
         few = np.random.default_rng(0).random(len(e)) < share
         some = [compact((e * 4 + t)[few]), compact((i * 4 + t)[few])]
         assert (blocks.find(some) is None) == (share < blocks.SMALLEST_FILL)

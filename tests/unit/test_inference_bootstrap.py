@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import random
-import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -126,49 +123,21 @@ def _exchange(frame: pd.DataFrame) -> Exchange:
     return Exchange("treated", (np.stack(whole),))
 
 
-class Shuffled(Executor):
-    """Threads that finish in an order of their own."""
-
-    def __init__(self) -> None:
-        self.pool, self.wait = ThreadPoolExecutor(3), random.Random(5)  # noqa: S311
-
-    def submit(self, fn, /, *args, **kwargs) -> Future:
-        def late(pause: float):
-            time.sleep(pause)
-            return fn(*args, **kwargs)
-
-        return self.pool.submit(late, self.wait.random() / 50)
-
-    def shutdown(self, wait=True, *, cancel_futures=False) -> None:
-        self.pool.shutdown(wait, cancel_futures=cancel_futures)
-
-
-EXECUTORS = {
-    "threads 1": lambda: ThreadPoolExecutor(1),
-    "threads 2": lambda: ThreadPoolExecutor(2),
-    "threads 3": lambda: ThreadPoolExecutor(3),
-    "shuffled": Shuffled,
-    "processes 2": lambda: ProcessPoolExecutor(2, mp_context=get_context("spawn")),
-}
-
-
-@pytest.mark.parametrize("name", EXECUTORS)
-def test_draws_do_not_depend_on_who_carries_them(world, name):
+def test_draws_do_not_depend_on_who_carries_them(world, executor):
     e = cte.ppml(f"trade_musd ~ {THREE_WAY}", world, vcov=cte.cluster("pair"))
     # Other processes cannot import what a test defines.
-    draw = _exchange(world) if name.startswith("processes") else _moved
-    with EXECUTORS[name]() as executor:
-        for run in (
-            lambda x: cte.bootstrap(e, world, "pair", draws=40, executor=x).draws,
-            lambda x: cte.placebo(e, world, "treated", unit="pair", time="year", draws=5, executor=x).draws,
-            lambda x: cte.placebo(e, world, "treated", draw=draw, draws=5, executor=x).draws,
-            lambda x: pd.DataFrame(
-                [vars(cte.wild_bootstrap(e, world, "treated", "exporter", level=None, draws=3000, executor=x))]
-            ),
-            lambda x: cte.with_vcov(e, world, cte.jackknife("exporter"), executor=x).vcov,
-            lambda x: cte.with_vcov(e, world, cte.jackknife("exporter", one_step=True), executor=x).vcov,
-        ):
-            pd.testing.assert_frame_equal(run(executor), run(None), check_exact=True)
+    draw = _exchange(world) if isinstance(executor, ProcessPoolExecutor) else _moved
+    for run in (
+        lambda x: cte.bootstrap(e, world, "pair", draws=40, executor=x).draws,
+        lambda x: cte.placebo(e, world, "treated", unit="pair", time="year", draws=5, executor=x).draws,
+        lambda x: cte.placebo(e, world, "treated", draw=draw, draws=5, executor=x).draws,
+        lambda x: pd.DataFrame(
+            [vars(cte.wild_bootstrap(e, world, "treated", "exporter", level=None, draws=3000, executor=x))]
+        ),
+        lambda x: cte.with_vcov(e, world, cte.jackknife("exporter"), executor=x).vcov,
+        lambda x: cte.with_vcov(e, world, cte.jackknife("exporter", one_step=True), executor=x).vcov,
+    ):
+        pd.testing.assert_frame_equal(run(executor), run(None), check_exact=True)
 
 
 def test_fewer_draws_are_the_first_of_more(world):

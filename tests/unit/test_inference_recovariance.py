@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import cyber_trade_econ as cte
 from cyber_trade_econ.errors import BadRegressor, ConfigError, FewClusters, NotIdentified
 from cyber_trade_econ.gravity.ols import ols
 from cyber_trade_econ.gravity.ppml import ppml
 from cyber_trade_econ.gravity.reset import reset
 from cyber_trade_econ.inference.conventions import cluster, dyadic, ssc
+from cyber_trade_econ.inference.covariance import known
 from cyber_trade_econ.inference.driscoll_kraay import driscoll_kraay
 from cyber_trade_econ.inference.few_clusters import effective_clusters
 from cyber_trade_econ.inference.jackknife import jackknife
@@ -454,3 +456,43 @@ def test_data_that_effects_alone_would_tell_apart_are_refused():
     moved = frame["trade_musd"] + frame.groupby("pair").ngroup()
     with pytest.raises(ConfigError, match="within a level of the effects"):
         with_vcov(e, frame.assign(trade_musd=moved), "hetero")
+
+
+@pytest.mark.parametrize("fit", [cte.ols, cte.ppml], ids=["ols", "ppml"])
+def test_a_variance_of_nothing_is_missing_and_not_zero(fit):
+    """All rows share an exporter, so that all are correlated: the scores add up to zero and leave no variance at all."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": "A", "b": [f"B{k % 9}" for k in range(90)], "x": rng.normal(size=90)})
+    frame["y"] = np.exp(0.3 * frame["x"] + rng.normal(size=90))
+    e = fit("y ~ x", frame, vcov=cte.dyadic("a", "b"))
+    assert e.se.isna().all()
+    assert e.facts["vcov_missing"] == 2
+    assert e.tidy()["p_value"].isna().all()
+    assert cte.with_vcov(e, frame, cte.dyadic("a", "b")).se.isna().all()
+    with pytest.raises(NotIdentified):
+        cte.wald(e)
+    both = frame.assign(a=[f"A{k // 10}" for k in range(90)])
+    control = fit("y ~ x", both, vcov=cte.dyadic("a", "b"))
+    assert (control.se > 0).all()
+    assert "vcov_missing" not in control.facts
+    exact = fit("z ~ x", frame.assign(z=1.0), vcov=cte.cluster("b"))
+    assert (exact.se < 1e-8).all()  # an exact fit has no error
+
+
+@pytest.mark.parametrize("lost", [[], [0], [1], [0, 2]])
+def test_variances_that_vanish_go_with_their_covariances_and_leave_the_others(lost):
+    scores = np.random.default_rng(1).normal(size=(50, 3))
+    root = np.diag([1.0, 1e-4, 1e3])  # units of coefficients do not matter
+    matrix = root @ (scores.T @ scores) @ root
+    size = np.sqrt(np.diag(matrix))
+    matrix[lost] *= 1e-14  # rounding, as a share of the variance without clusters
+    matrix[:, lost] *= 1e-14
+    before = matrix.copy()
+    found, count = known(matrix, root, scores)
+    gone = np.isin(np.arange(3), lost)
+    missing = gone[:, None] | gone
+    assert count == len(lost)
+    np.testing.assert_array_equal(np.isnan(found), missing)
+    np.testing.assert_array_equal(found[~missing], before[~missing])
+    np.testing.assert_array_equal(matrix, before)  # what was given stays
+    assert (size > 0).all()

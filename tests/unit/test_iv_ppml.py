@@ -126,10 +126,10 @@ def test_what_it_says_of_itself(flows):
         "y ~ log(price) + x | g", flows.assign(price=np.exp(flows["tariff"])), endogenous="log(price)", instruments="z"
     )
     assert list(e.coef.index) == ["log(price)", "x", "residual(log(price))"]
-    assert "linear in instruments" in e.facts["caveat"]
-    assert "two values" not in e.facts["caveat"]
+    assert "linear in instruments" in e.facts["caveats"][0]
+    assert not any("two values" in words for words in e.facts["caveats"])
     binary = iv_ppml(FORMULA, flows.assign(tariff=(flows["tariff"] > 0) * 1.0), **IV)
-    assert "two values" in binary.facts["caveat"]
+    assert any("two values" in words for words in binary.facts["caveats"])
     with pytest.raises(EstimationError, match="do not predict"):
         e.predict(flows)
     panel = Panel(frame=flows.assign(year=flows.index), unit="pair", time="year")

@@ -176,7 +176,7 @@ def test_it_comes_near_ppml_as_the_world_grows():
 def test_a_wrong_mean_makes_the_two_differ():
     """The logarithm of the mean is not linear in z: the estimates weigh large flows differently and part."""
     frame = world(60, 60, noise=0.3)
-    bent = frame.assign(y=frame["y"] * np.exp(0.4 * frame["z"] ** 2 * (frame["z"] > 0)))
+    bent = frame.assign(y=frame["y"] * np.exp(0.2 * frame["z"] ** 2 * (frame["z"] > 0)))
     assert jochmans(ONE, bent).facts["difference_p"] < 1e-3
     assert jochmans(ONE, frame).facts["difference_p"] > 0.01  # the control
 
@@ -249,3 +249,57 @@ def test_with_square_roots_as_weights_the_moments_have_one_zero():
         assert np.linalg.eigvalsh(slope).max() < 0
     others = [Crossed(y * present, present, x, 1.0).sums(beta)[1] for beta in rng.normal(0, 1.5, (20, 3))]
     assert any(np.linalg.eigvalsh(slope + slope.T).max() > 0 for slope in others)  # the control
+
+
+# --- how far from PPML ----------------------------------------------------------------------------------------------------
+def _random(seed, power):
+    """Draw a table with gaps, of two regressors and two periods."""
+    rng = np.random.default_rng(seed)
+    present = (rng.random((2, 4, 5)) > 0.2).astype(float)
+    return Crossed(rng.normal(size=(2, 4, 5)) * present, present, rng.normal(size=(2, 2, 4, 5)), power)
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0])
+def test_products_of_two_errors_are_summed_pair_by_pair(power):
+    """Against a loop over all two pairs, which are the diagonal of one rectangle in each period."""
+    c, beta = _random(0, power), np.array([0.3, -0.2])
+    index = np.tensordot(beta, c.x, 1)
+    u, v = c.y * np.exp((power - 1) * index), c.present * np.exp(power * index)
+    total = np.zeros((2, 2))
+    for (i, j), (k, m) in combinations(product(range(4), range(5)), 2):
+        double = c.x[:, :, i, j] + c.x[:, :, k, m] - c.x[:, :, i, m] - c.x[:, :, k, j]
+        both = (double * v[:, i, m] * v[:, k, j] * u[:, i, j] * u[:, k, m]).sum(axis=1)
+        total += np.outer(both, both)
+    np.testing.assert_allclose(c.products(beta), total, rtol=1e-11)
+
+
+@both
+def test_slopes_are_derivatives_by_the_flows(moments):
+    """Where the model holds: the moments of flows moved a little in one cell, by central differences."""
+    c = _random(1, {"gmm1": 0.0, "gmm2": 1.0}[moments])
+    beta, rng = np.array([0.3, -0.2]), np.random.default_rng(5)
+    mean = np.exp(np.tensordot(beta, c.x, 1) + rng.normal(size=(2, 4, 1)) + rng.normal(size=(2, 1, 5))) * c.present
+    there = Crossed(mean, c.present, c.x, c.power)
+    scaled = np.exp((c.power - 1) * np.tensordot(beta, c.x, 1))
+    np.testing.assert_allclose(there.sums(beta)[0], 0, atol=1e-9 * np.abs(there.slopes(beta) * mean).sum())  # control
+    for cell in zip(*np.nonzero(c.present), strict=True):
+        step = np.zeros_like(mean)
+        step[cell] = 1e-4 * mean[cell]
+        ends = [Crossed(mean + s * step, c.present, c.x, c.power).sums(beta)[0] for s in (1, -1)]
+        np.testing.assert_allclose(
+            (ends[0] - ends[1]) / (2 * step[cell]), there.slopes(beta)[(slice(None), *cell)] * scaled[cell], rtol=1e-7
+        )
+
+
+@both
+def test_where_ppml_fits_exactly_nothing_is_known_of_the_difference(moments):
+    e = jochmans(ONE, world(noise=0), moments=moments)
+    assert e.facts["difference_se"]["x"] < 1e-6
+    assert jochmans(ONE, world(), moments=moments).facts["difference_se"]["x"] > 0.01  # control
+
+
+@pytest.mark.parametrize("options", [{"moments": ["gmm1"]}, {"moments": np.ones(2)}, {"tol": "a"}, {"tol": np.nan}])
+def test_options_of_another_type_are_named(options):
+    with pytest.raises(ConfigError, match="allowed"):
+        jochmans(ONE, world(), **options)
+    assert jochmans(ONE, world(), moments="gmm2", tol=1e-9).nobs > 0

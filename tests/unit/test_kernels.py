@@ -12,9 +12,11 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
+from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.hdfe import blocks, compilation, compiled, threeway
 from cyber_trade_econ.hdfe.factor import compact
 from cyber_trade_econ.hdfe.kernels import NUMPY, Kernels
+from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.simulate import heavy_world
 from cyber_trade_econ.simulate.heavy import REGRESSORS
 
@@ -154,12 +156,15 @@ def test_a_fit_does_not_depend_on_the_kernels(numba_kernels, case):
     y, X, factors, w, offset = gravity(**case)
     layout = blocks.detect(factors)
     assert len(layout.boxes) == case.get("sectors", 1)
-    plain, fast = (threeway.fit(y, X, w, offset, blocks=layout, kernels=k) for k in (NUMPY, numba_kernels))
+    plain, fast = (
+        threeway.fit(y, X, w, offset, factors=factors, blocks=layout, kernels=k) for k in (NUMPY, numba_kernels)
+    )
     np.testing.assert_allclose(fast.beta, plain.beta, rtol=1e-10)
     errors = [np.sqrt(np.diag(f.root @ f.root.T)) for f in (fast, plain)]
     np.testing.assert_allclose(*errors, rtol=1e-10)
     np.testing.assert_allclose(fast.mu, plain.mu, rtol=1e-9)
-    np.testing.assert_allclose(fast.within, plain.within, atol=1e-9)
+    within = [f.within.whole() if isinstance(f.within, Net) else f.within for f in (fast, plain)]
+    np.testing.assert_allclose(*within, atol=1e-9)
 
 
 @needs_numba
@@ -169,7 +174,7 @@ def test_fits_side_by_side_are_the_same_to_the_last_bit(numba_kernels):
     layout = blocks.detect(factors)
 
     def fit(_):
-        return threeway.fit(y, X, w, offset, blocks=layout, kernels=numba_kernels)
+        return threeway.fit(y, X, w, offset, factors=factors, blocks=layout, kernels=numba_kernels)
 
     alone = fit(0)
     with ThreadPoolExecutor(4) as pool:
@@ -190,6 +195,17 @@ def elsewhere(code, **environment):
 
 def test_small_panels_do_not_even_look_for_numba():
     assert elsewhere("print(c.chosen(100_000, 6).name, 'numba' in sys.modules)") == ["numpy", "False"]
+
+
+@pytest.mark.parametrize("word", ["Numpy", "numba", "off", "0"])
+def test_a_word_the_switch_does_not_know_is_refused(monkeypatch, word):
+    monkeypatch.setenv(compilation.SWITCH, word)
+    for cells in (100, 10**8):  # in small panels too: not only once the panel has grown
+        with pytest.raises(ConfigError, match=f"{compilation.SWITCH}; found '{word}'; allowed: 'numpy'"):
+            compilation.chosen(cells, 6)
+    for known in ("numpy", ""):
+        monkeypatch.setenv(compilation.SWITCH, known)
+        assert compilation.chosen(100, 6).name == "numpy"
 
 
 @needs_numba

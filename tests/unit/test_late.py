@@ -61,7 +61,13 @@ def test_log_factorial_is_scipys():
     assert log_factorial(np.array([3.0]))[0] == pytest.approx(np.log(6.0), rel=1e-14)
 
 
-FIT = """
+HEAVY = {
+    "scipy",
+    "cyber_trade_econ.hdfe.projector",
+    "cyber_trade_econ.hdfe.separated_slopes",
+    "cyber_trade_econ.inference.linearised",
+}
+FIT = f"""
 import sys
 import cyber_trade_econ as cte
 from cyber_trade_econ.hdfe import late
@@ -69,16 +75,19 @@ from cyber_trade_econ.simulate import heavy_world
 world = heavy_world(12, 8, seed=1)
 spec = "trade ~ agreement + border_trend | exporter^year + importer^year"
 cte.ppml(spec + " + pair", world, vcov=cte.cluster("pair"))
-print("scipy" in sys.modules)
+print(*{HEAVY} & set(sys.modules))
 from cyber_trade_econ.hdfe import one_thread
 with one_thread.one_thread():
     late.linalg.cho_factor
     print([get() for package in one_thread._BRINGS for get, _ in one_thread._libraries(package)])
+cte.effective_clusters(cte.ppml(spec.replace("+ importer^year", "+ importer[year]"), world), world, "pair")
+print(*{HEAVY} & set(sys.modules))
 """
 
 
-def test_a_first_gravity_fit_needs_no_scipy_and_late_libraries_keep_to_one_thread():
+def test_a_first_gravity_fit_loads_no_other_path_and_late_libraries_keep_to_one_thread():
     done = subprocess.run([sys.executable, "-c", FIT], capture_output=True, text=True, check=True, timeout=60)
-    first, threads = done.stdout.splitlines()
-    assert first == "False"
+    first, threads, after = done.stdout.splitlines()
+    assert not first
+    assert set(after.split()) == HEAVY  # control: fits that need them do load them
     assert set(threads) <= set("[], 1")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
-import random
-import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -16,38 +13,13 @@ import pytest
 import cyber_trade_econ as cte
 from cyber_trade_econ import errors, many, memory
 from cyber_trade_econ.errors import BadOutcome, ConfigError, EstimationError, FormulaError
+from cyber_trade_econ.hdfe import samplelayout
 from cyber_trade_econ.many import FitsFailed
 from cyber_trade_econ.records.panel import Panel
 from cyber_trade_econ.simulate import gravity_world
 from cyber_trade_econ.stepwise import written_out
 
 FORMULA = "c(trade_musd, other) ~ treated + csw0(x, z) | exporter^year + importer^year + sw0(pair)"
-
-
-class Shuffled(Executor):
-    """Threads that finish in an order of their own."""
-
-    def __init__(self) -> None:
-        self.pool, self.wait = ThreadPoolExecutor(3), random.Random(5)  # noqa: S311
-
-    def submit(self, fn, /, *args, **kwargs) -> Future:
-        def late(pause: float):
-            time.sleep(pause)
-            return fn(*args, **kwargs)
-
-        return self.pool.submit(late, self.wait.random() / 50)
-
-    def shutdown(self, wait=True, *, cancel_futures=False) -> None:
-        self.pool.shutdown(wait, cancel_futures=cancel_futures)
-
-
-EXECUTORS = {
-    "threads 1": lambda: ThreadPoolExecutor(1),
-    "threads 2": lambda: ThreadPoolExecutor(2),
-    "threads 3": lambda: ThreadPoolExecutor(3),
-    "shuffled": Shuffled,
-    "processes 2": lambda: ProcessPoolExecutor(2, mp_context=get_context("spawn")),
-}
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +112,9 @@ def test_each_fit_is_its_single_call_bit_for_bit(world, estimator):
         same(estimate, getattr(cte, estimator)(key.formula, rows, **options))
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
-def test_no_executor_changes_a_digit(world, name):
+def test_no_executor_changes_a_digit(world, executor):
     want = cte.fits("trade_musd ~ csw(treated, x, z) | pair + sw0(year)", world, split="sector")
-    with EXECUTORS[name]() as executor:
-        got = cte.fits("trade_musd ~ csw(treated, x, z) | pair + sw0(year)", world, split="sector", executor=executor)
+    got = cte.fits("trade_musd ~ csw(treated, x, z) | pair + sw0(year)", world, split="sector", executor=executor)
     assert got.keys == want.keys
     assert got.facts == want.facts
     for one, other in zip(got, want, strict=True):
@@ -177,14 +147,13 @@ def test_failures_are_named_and_the_others_kept(world):
     assert [key.sample for key in caught.value.failures] == ["s = False"]
 
 
-def test_failures_travel_from_another_process(world):
+def test_failures_travel_from_another_process(world, processes):
     frame = world.assign(empty=0.0)
-    with EXECUTORS["processes 2"]() as pool:
-        error = pool.submit(cte.fits, "c(trade_musd, empty) ~ x", frame).exception()
-        assert isinstance(error, FitsFailed)
-        assert [type(e) for e in error.failures.values()] == [BadOutcome]
-        same(error.fits[0], cte.ppml("trade_musd ~ x", frame))
-        assert len(pool.submit(cte.fits, "trade_musd ~ x", frame).result()) == 1  # control: the pool still works
+    error = processes.submit(cte.fits, "c(trade_musd, empty) ~ x", frame).exception()
+    assert isinstance(error, FitsFailed)
+    assert [type(e) for e in error.failures.values()] == [BadOutcome]
+    same(error.fits[0], cte.ppml("trade_musd ~ x", frame))
+    assert len(processes.submit(cte.fits, "trade_musd ~ x", frame).result()) == 1  # control: the pool still works
 
 
 ERRORS = {
@@ -299,6 +268,39 @@ def test_what_is_shared_is_looked_for_once(world, monkeypatch):
     calls |= {"prune": 0, "separated": 0}
     cte.fits("c(trade_musd, other) ~ csw(treated, x) | exporter^year + pair", zeros)
     assert calls == {"prune": 2, "separated": 2}
+
+
+def test_the_layout_is_found_once_for_the_same_rows_and_effects(world, monkeypatch):
+    found = []
+    find = samplelayout.find
+    monkeypatch.setattr(samplelayout, "find", lambda effects: found.append(len(effects)) or find(effects))
+    three = "exporter^year + importer^year + pair"
+    cte.fits(f"c(trade_musd, other) ~ csw(treated, x, z) | {three}", world)
+    assert found == [3, 3]  # all rows, or those where z is there; neither outcome is zero anywhere
+    found.clear()
+    cte.fits("trade_musd ~ csw(treated, x) | exporter^year + importer^year + sw0(pair)", world, estimator="ols")
+    assert sorted(found) == [2, 3]
+    found.clear()
+    for _ in range(2):
+        cte.ppml(f"trade_musd ~ treated | {three}", world)
+    assert not found  # control: a fit by itself shares nothing
+
+
+def test_neither_company_nor_order_changes_a_digit(world):
+    zeros = world.assign(other=world["other"] * (np.arange(len(world)) % 3 > 0))
+    formulas = [
+        f"{y} ~ {x} | {effects}"
+        for y in ("trade_musd", "other")
+        for x in ("treated", "treated + x", "z")
+        for effects in ("exporter^year + importer^year + pair", "exporter^year + importer^year")
+    ]
+    alone = {f: cte.fits(f, zeros)[0] for f in formulas}
+    for order in (formulas, formulas[::-1], formulas[1::2] + formulas[::2]):
+        got = cte.fits(order, zeros)
+        assert {e.facts["path"] for e in got} == {"gravity"}
+        for formula, estimate in zip(order, got, strict=True):
+            same(estimate, alone[formula])
+            same(estimate, cte.ppml(formula, zeros))
 
 
 def test_separated_samples_come_out_as_alone():

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import optimize
 
-from cyber_trade_econ.hdfe import separation
+from cyber_trade_econ.hdfe import elimination, separation
 from cyber_trade_econ.hdfe.factor import compact, components, cross, is_nested, joined
 from cyber_trade_econ.hdfe.prune import prune
+from cyber_trade_econ.hdfe.regressors import Regressors
 from cyber_trade_econ.hdfe.separation import separated
 from cyber_trade_econ.hdfe.spanning import spanning
 
@@ -32,28 +32,10 @@ def gravity(seed, countries, periods, filled, positive, *, symmetric=False):
     return y[left], [compact(c[left]) for c in codes], rng
 
 
-def lp_oracle(y, Z):
-    """Separation by one linear programme on the full matrix, the definition itself."""
-    zero = y == 0
-    k, n0 = Z.shape[1], int((y == 0).sum())
-    answer = optimize.linprog(
-        np.concatenate([np.zeros(k), -np.ones(n0)]),
-        A_ub=np.column_stack([-Z[zero], np.eye(n0)]),
-        b_ub=np.zeros(n0),
-        A_eq=np.column_stack([Z[~zero], np.zeros(((~zero).sum(), n0))]),
-        b_eq=np.zeros(int((~zero).sum())),
-        bounds=[(None, None)] * k + [(0, 1)] * n0,
-    )
-    assert answer.status == 0
-    out = np.zeros(len(y), dtype=bool)
-    out[np.flatnonzero(zero)] = answer.x[k:] > 0.5
-    return out
-
-
 @pytest.mark.parametrize("symmetric", [False, True])
 @given(seed=st.integers(0, 100_000), positive=st.sampled_from([0.3, 0.45, 0.6]), k=st.integers(0, 2))
 @settings(max_examples=40, deadline=None)
-def test_separation_of_gravity_panels_equals_the_definition(symmetric, seed, positive, k):
+def test_separation_of_gravity_panels_equals_the_definition(lp_oracle, symmetric, seed, positive, k):
     y, factors, rng = gravity(seed, 4, 4, 0.8, positive, symmetric=symmetric)
     if not len(y):
         return
@@ -71,10 +53,10 @@ def test_elimination_and_projection_find_the_same(seed):
     if not (y == 0).any():
         return
     X = rng.integers(-1, 2, size=(len(y), 2)).astype(float)
-    by_elimination = separation._by_elimination(X, factors, y == 0, 0)
+    by_elimination = elimination.by_elimination(Regressors.plain(X), factors, y == 0, 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(separation, "spanning", lambda *_: None)
-        by_projection = separation._combinations(X, factors, y == 0, 0)
+        patch.setattr(separation, "by_elimination", lambda *_: None)
+        by_projection = separation._combinations(Regressors.plain(X), factors, y == 0, 0)
     if by_elimination is not None:  # one space, in whichever basis
         assert by_elimination.shape == by_projection.shape
         np.testing.assert_allclose(
@@ -91,7 +73,7 @@ def test_elimination_settles_a_usual_panel(symmetric):
     D = dummies(factors)
     assert np.linalg.matrix_rank(D[y > 0]) == np.linalg.matrix_rank(D)
     values = D @ rng.normal(size=(D.shape[1], 2))
-    np.testing.assert_allclose(known.sums(known.effects(values), slice(None)), values, atol=1e-10)
+    np.testing.assert_allclose(known.sums(known.effects(Regressors.plain(values)), slice(None)), values, atol=1e-10)
 
 
 def test_effects_that_the_rows_do_not_determine_are_not_called_determined():

@@ -1,0 +1,51 @@
+"""Variances where nothing is known of the noise, and covariances made again: both paths say the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cyber_trade_econ as cte
+
+
+def panel_of_scales(seed):
+    rng = np.random.default_rng(seed)
+    grid = pd.MultiIndex.from_product([range(9), range(8), range(6)], names=["e", "i", "t"]).to_frame(index=False)
+    frame = grid.assign(pair=grid["e"] * 8 + grid["i"], x=rng.normal(size=len(grid)), a=rng.integers(0, 5, len(grid)))
+    return frame.assign(y=np.exp(0.4 * frame["x"] + rng.normal(size=len(grid))))
+
+
+@pytest.mark.parametrize("fit", [cte.ols, cte.ppml], ids=["ols", "ppml"])
+@pytest.mark.parametrize("vcov", ["hetero", cte.cluster("t"), cte.cluster("e", "i")], ids=str)
+def test_coefficients_that_exactly_fitted_rows_alone_tell_of_have_no_variance(fit, vcov):
+    """In one pair each period has a coefficient but one: what they say of the noise is nothing, not a variance of zero."""
+    frame = panel_of_scales(1)
+    first = frame["pair"] == 0
+    frame["x"] = frame["x"].where(~first, 0.0)
+    cells = [f"d{t}" for t in range(1, 6)]
+    frame = frame.assign(**{f"d{t}": (first & (frame["t"] == t)) * 1.0 for t in range(1, 6)})
+    e = fit(f"y ~ x + {' + '.join(cells)} | pair", frame, vcov=vcov)
+    assert e.se[cells].isna().all()
+    assert e.facts["vcov_missing"] == 5
+    control = fit("y ~ x | pair", frame[~first], vcov=vcov)
+    assert e.se["x"] == pytest.approx(control.se["x"], rel=0.02)  # but for small-sample factors
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_general_path_hands_over_what_its_solution_says(seed):
+    """A covariance made again from the estimate and its data starts from the solution's own weights."""
+    frame = panel_of_scales(seed)
+    for vcov in ("hetero", cte.cluster("e")):
+        e = cte.ppml("y ~ x | pair + t + a", frame, vcov=vcov)
+        assert e.facts["path"] == "general"
+        assert e.se["x"] == pytest.approx(cte.with_vcov(e, frame, vcov).se["x"], rel=1e-9)  # both solve to 1e-10
+
+
+def test_a_level_without_any_outcome_is_no_sign_of_other_data():
+    frame = panel_of_scales(3)
+    frame.loc[frame["i"] == 2, ["y", "x"]] = 0.0
+    frame["x"] = frame["x"] * (frame["i"] != 2)
+    e = cte.ols("y ~ x | e^t + i", frame.assign(y=np.where(frame["i"] == 2, 0.0, frame["y"] * 1e3)), vcov="hetero")
+    again = cte.with_vcov(e, frame.assign(y=np.where(frame["i"] == 2, 0.0, frame["y"] * 1e3)), cte.cluster("pair"))
+    assert again.se["x"] > 0
