@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import optimize
 
 from cyber_trade_econ.hdfe import linear, poisson, precondition, separated_slopes
 from cyber_trade_econ.hdfe.absorb import Layout
@@ -128,24 +127,6 @@ def test_rows_that_a_slope_separates_are_dropped():
     assert prune([pair], y).keep.all()  # control: without slopes nothing is wrong
 
 
-def lp_oracle(y, Z):
-    """Separation by one linear programme on the full matrix, the definition itself."""
-    zero = y == 0
-    k, n0 = Z.shape[1], int(zero.sum())
-    answer = optimize.linprog(
-        np.concatenate([np.zeros(k), -np.ones(n0)]),
-        A_ub=np.column_stack([-Z[zero], np.eye(n0)]),
-        b_ub=np.zeros(n0),
-        A_eq=np.column_stack([Z[~zero], np.zeros(((~zero).sum(), n0))]),
-        b_eq=np.zeros(int((~zero).sum())),
-        bounds=[(None, None)] * k + [(0, 1)] * n0,
-    )
-    assert answer.status == 0
-    out = np.zeros(len(y), dtype=bool)
-    out[np.flatnonzero(zero)] = answer.x[k:] > 0.5
-    return out
-
-
 def kept_rows(y, X, effects):
     """Leave out separated rows until there are none."""
     rows = np.arange(len(y))
@@ -159,7 +140,7 @@ def kept_rows(y, X, effects):
 
 @given(st.integers(0, 100_000))
 @settings(max_examples=60, deadline=None)
-def test_separation_equals_the_definition(seed):
+def test_separation_equals_the_definition(lp_oracle, seed):
     rng = np.random.default_rng(seed)
     groups, years = int(rng.integers(2, 5)), int(rng.integers(3, 7))
     group, t = (a.ravel() for a in np.indices((groups, years)))
