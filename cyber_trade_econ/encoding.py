@@ -140,7 +140,7 @@ def _codes(series: pd.Series) -> Factor:
     """Return the values of a column without missing ones, numbered in their order."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         codes = series.cat.codes.to_numpy().astype(np.int64)
-        _check_levels(series.cat.categories[np.unique(codes)], series.name)
+        _check_levels(series.cat.categories[np.flatnonzero(np.bincount(codes))], series.name)
         return compact(codes)
     if isinstance(series.dtype, np.dtype) and series.dtype.kind == "i":
         return compact(series.to_numpy().astype(np.int64, copy=False))

@@ -1,4 +1,4 @@
-"""The logarithm of the factorial, for the constant of a Poisson likelihood."""
+"""The Poisson density of outcomes at a mean equal to them: the part of a likelihood that does not depend on the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.factor import Array
 
-_SHIFT = 9
+_LARGE = 10.0
 """From ten on the series below is exact to rounding."""
 
 _STRETCH = 1 << 13
@@ -18,32 +18,45 @@ _STRETCH = 1 << 13
 _SERIES = (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
 
 
-def log_factorial(y: Array) -> Array:
-    """Return the logarithm of ``y!``, that is of the gamma function at ``y + 1``, for ``y >= 0``.
+def saturated(y: Array, w: Array) -> float:
+    """Return the sum of ``w (y log y - y - log y!)`` over the outcomes ``y > 0``, where ``y!`` is the gamma function.
 
     Notes
     -----
-    Stirling's series (NIST Digital Library of Mathematical Functions, 5.11.1); small arguments are moved up by the recurrence
-    of the gamma function. SciPy has it too, but takes far longer to load than this takes to compute.
+    By Stirling's series (NIST Digital Library of Mathematical Functions, 5.11.1) the large terms of a large outcome cancel
+    before they are computed. SciPy has the gamma function too, but takes far longer to load than this takes to compute.
     """
-    out = np.empty(y.shape)
-    for start in range(0, len(y), _STRETCH):
-        out[start : start + _STRETCH] = _of_stretch(y[start : start + _STRETCH])
-    return out
+    total = 0.0
+    for part in (slice(at, at + _STRETCH) for at in range(0, len(y), _STRETCH)):
+        positive = y[part] > 0
+        total += float(w[part][positive] @ at_own_mean(y[part][positive]))
+    return total
 
 
-def _of_stretch(y: Array) -> Array:
-    small = y < _SHIFT
-    x = np.where(small, y + (1 + _SHIFT), y + 1.0)
-    square = 1 / (x * x)
-    tail = np.zeros_like(x)
-    for coefficient in _SERIES:
+def at_own_mean(y: Array) -> Array:
+    """Return ``y log y - y - log y!`` for ``y > 0``."""
+    large = np.maximum(y, _LARGE)
+    out = -0.5 * np.log(2 * np.pi * large) - _remainder(large)
+    small = y < _LARGE
+    out[small] = _of_small(y[small])
+    return np.asarray(out)
+
+
+def _of_small(y: Array) -> Array:
+    """Move the argument of the gamma function up by its recurrence, to where the series holds."""
+    x, product = y + _LARGE, y + 1
+    for step in range(2, int(_LARGE)):
+        product *= y + step
+    log_factorial = (x - 0.5) * np.log(x) - x + 0.5 * np.log(2 * np.pi) + _remainder(x) - np.log(product)
+    return np.asarray(y * np.log(y) - y - log_factorial)
+
+
+def _remainder(x: Array) -> Array:
+    """Return what the leading terms of Stirling's series lack."""
+    inverse = 1 / x
+    square = inverse * inverse
+    tail = np.full_like(x, _SERIES[0])
+    for coefficient in _SERIES[1:]:
         tail *= square
         tail += coefficient
-    out = (x - 0.5) * np.log(x) - x + 0.5 * np.log(2 * np.pi) + tail / x
-    low = y[small]
-    product = low + 1
-    for step in range(2, _SHIFT + 1):
-        product *= low + step
-    out[small] -= np.log(product)
-    return np.asarray(out)
+    return np.asarray(tail * inverse)

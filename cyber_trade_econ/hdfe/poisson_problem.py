@@ -9,7 +9,7 @@ import numpy as np
 
 from cyber_trade_econ.hdfe import conjugate
 from cyber_trade_econ.hdfe.factor import Slope, levels_of
-from cyber_trade_econ.hdfe.factorial import log_factorial
+from cyber_trade_econ.hdfe.factorial import saturated
 
 if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.absorb import Layout
@@ -33,9 +33,7 @@ def deviance(y: Array, mu: Array, w: Array) -> float:
 
 def log_likelihood(y: Array, deviance: float, w: Array) -> float:
     """Poisson log likelihood of means with a given deviance, the constant ``log(y!)`` (gamma function) included."""
-    positive = y > 0
-    y, w = y[positive], w[positive]
-    return float(np.sum(w * (y * np.log(y) - y - log_factorial(y))) - deviance / 2)
+    return saturated(y, w) - deviance / 2
 
 
 @dataclass(frozen=True)

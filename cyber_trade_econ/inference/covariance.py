@@ -234,7 +234,7 @@ def known(matrix: Array, root: Array, scores: Array | NetScores) -> tuple[Array,
     would be infinite. What rounding is follows from the variance without clusters. Where that is nothing itself, the rows
     that tell of a coefficient are fitted exactly; where it is nothing for all, the whole fit is exact and has no error.
     """
-    most = scores.most if isinstance(scores, NetScores) else float(np.vdot(scores, scores))
+    most = scores.most if isinstance(scores, NetScores) else float(np.einsum("nk,nk->", scores, scores))
     bound = most * np.square(root).sum(axis=1)
     if (np.diag(matrix) > _ROUNDING * bound).all():
         return matrix, 0  # none can be: what is compared with is smaller than this

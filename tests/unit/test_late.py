@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse, special
 from scipy.sparse import csgraph
 
-from cyber_trade_econ.hdfe.factorial import log_factorial
+from cyber_trade_econ.hdfe.factorial import at_own_mean, saturated
 from cyber_trade_econ.hdfe.graph import connected, forest
 
 GRAPHS = [(1, 0), (2, 1), (40, 10), (40, 30), (40, 200), (3000, 2000), (3000, 9000)]
@@ -54,11 +54,22 @@ def test_the_forest_is_the_lightest_one(size, count, seed):
     np.testing.assert_array_equal(forest(i, j, size), theirs)
 
 
-def test_log_factorial_is_scipys():
-    y = np.concatenate([[0.0, 1.0, 2.0, 1e-300, 1e-9], np.geomspace(1e-6, 1e15, 20_001), np.linspace(8.9, 9.1, 201)])
-    # Relative to the terms that are added up, of which the largest near zero is log 9!.
-    np.testing.assert_allclose(log_factorial(y), special.gammaln(y + 1), rtol=1e-14, atol=1e-14 * np.log(362880.0))
-    assert log_factorial(np.array([3.0]))[0] == pytest.approx(np.log(6.0), rel=1e-14)
+def test_the_density_at_the_mean_is_scipys():
+    y = np.concatenate([[1.0, 2.0, 1e-300, 1e-9], np.geomspace(1e-6, 1e15, 20_001), np.linspace(9.9, 10.1, 201)])
+    terms = y * np.log(y), y, special.gammaln(y + 1)
+    # SciPy's terms cancel, which loses digits relative to the largest; the largest near zero is log 9! on our side.
+    size = np.maximum(np.max(np.abs(terms), axis=0), np.log(362880.0))
+    np.testing.assert_array_less(np.abs(at_own_mean(y) - (terms[0] - terms[1] - terms[2])), 4e-15 * size)
+    assert at_own_mean(np.array([3.0]))[0] == pytest.approx(3 * np.log(3) - 3 - np.log(6.0), rel=1e-14)
+    # For large outcomes it is what the normal density tells, which SciPy's terms have lost: 1 / (12 y) comes next.
+    assert at_own_mean(np.array([1e15]))[0] == pytest.approx(-0.5 * np.log(2 * np.pi * 1e15), rel=1e-15)
+
+
+def test_outcomes_of_zero_have_no_part_in_the_saturated_likelihood():
+    y, w = np.array([0.0, 2.0, 0.0, 30.0] * 5000), np.array([7.0, 1.0, 1.0, 2.0] * 5000)  # more than one stretch
+    assert saturated(y, w) == pytest.approx(
+        5000 * float(np.array([1.0, 2.0]) @ at_own_mean(np.array([2.0, 30.0]))), rel=1e-13
+    )
 
 
 HEAVY = {
