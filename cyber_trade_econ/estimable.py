@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cyber_trade_econ.errors import BadOutcome, BadRegressor, Collinear, EmptySample
+from cyber_trade_econ.errors import BadOutcome, BadRegressor, Collinear, EmptySample, NotConverged
 from cyber_trade_econ.hdfe import blocks
 from cyber_trade_econ.hdfe.absorb import Layout
 from cyber_trade_econ.hdfe.factor import Array, Factor, Mask, is_nested
@@ -116,7 +116,10 @@ def _independent(design: designs.Design) -> Mask:
         from cyber_trade_econ.hdfe.listed_linear import independent_columns
 
         plain = [f for f in factors if isinstance(f, Factor)]
-        return independent_columns(design.regressors, w, factors=plain, blocks=layout)
+        try:
+            return independent_columns(design.regressors, w, factors=plain, blocks=layout)
+        except NotConverged:
+            pass  # what follows is more exact
     state = Layout(factors).weighted(w) if factors else None
     X = state.residual(design.X, state.effects(design.X)) if state else design.X
     return independent(X, w, weighted_lengths(design.X, w))

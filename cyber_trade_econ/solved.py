@@ -13,7 +13,7 @@ from cyber_trade_econ.hdfe.leastsquares import names_of
 from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.inference import few_clusters
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, convention
-from cyber_trade_econ.inference.covariance import NetScores, Sandwich, absorbed_df, sandwich
+from cyber_trade_econ.inference.covariance import NetScores, Sandwich, absorbed_df, sandwich, unless_exact
 
 if TYPE_CHECKING:
     from cyber_trade_econ import design as designs
@@ -53,10 +53,12 @@ def covariance(solved: Solved, vcov: Vcov, ssc: str | SmallSample | None) -> tup
         weight = design.w * (design.y - core.residual) if model == "PPML" else design.w
         names = names_of(core.kept, design.names)
         few = few_clusters.facts(core.within, core.root @ bread.T, weight, design.groups, names)
+    modelled, residual = model == "PPML" and vcov == "iid", core.residual  # the model itself says what its noise is
     cov = sandwich(bread, _scores(solved), vcov, design.groups, rule, k, sigma2=sigma2)
     if isinstance(vcov, Dyadic):
         few = few_clusters.counted_only(cov.clusters)
-    return replace(cov, notes=cov.notes | few), k
+    cov = replace(cov, notes=cov.notes | few)
+    return cov if modelled else unless_exact(cov, design.y, residual, ols=model == "OLS"), k
 
 
 def facts(solved: Solved, cov: Sandwich, k: int) -> dict[str, Any]:
@@ -89,9 +91,11 @@ def _scores(solved: Solved, at_once: int = 1 << 12) -> Array | NetScores:
     scores, weight = core.within, w * core.residual
     if isinstance(scores, Net):
         # A squared row of net regressors times the root is a leverage, at most one, over the weight of the row.
-        mean = w * (solved.design.y - core.residual) if solved.model == "PPML" else w
-        with np.errstate(over="ignore"):
-            most = float(np.sum(weight**2 / np.maximum(mean, np.finfo(np.float64).tiny)))
+        mean = w
+        if solved.model == "PPML":  # of an outcome, that less its residual keeps no mean that is far smaller
+            y = solved.design.y
+            mean = w * np.maximum(y - core.residual, np.finfo(np.float64).eps * y)
+        most = float(np.sum(weight**2 / np.maximum(mean, np.finfo(np.float64).tiny)))
         return NetScores(scores, weight, core.root, most)
     for rows in (slice(at, at + at_once) for at in range(0, len(scores), at_once)):
         scores[rows] = (scores[rows] @ core.root) * weight[rows, None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cyber_trade_econ.errors import NotConverged
-from cyber_trade_econ.hdfe.leastsquares import solve
+from cyber_trade_econ.hdfe.leastsquares import FLAT, solve
 from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.hdfe.perperiod import Pairing, PerPeriod, conjugate_gradients
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 FINAL = 1e-10
 """Relative residual of the effects of regressors that covariances are built on."""
-
-FLAT = 1e-4
-"""Share of a squared length left after other columns below which cross products have lost digits that QR keeps."""
 
 REFRESH = 4
 """Iterations above which the preconditioner is made anew."""

@@ -30,7 +30,10 @@ _EACH = 100  # rows on which a regressor that is mostly zero is not, of those
 
 
 def by_elimination(columns: Regressors, factors: Sequence[Factor], zero: Mask, seed: int) -> Array | None:
-    """Return the same basis where it can be had without a projection, otherwise ``None``."""
+    """Return an orthonormal basis, on the zero rows, of the combinations that vanish on the positive rows, (n0, d).
+
+    ``None`` where it cannot be had without a projection.
+    """
     known = spanning(factors, ~zero)
     if known is None:
         return None

@@ -14,11 +14,11 @@ import numpy as np
 from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe.correction import parts
 from cyber_trade_econ.hdfe.late import linalg, sparse
-from cyber_trade_econ.hdfe.leastsquares import independent, solve
+from cyber_trade_econ.hdfe.leastsquares import DOUBTFUL, independent, solve
 from cyber_trade_econ.hdfe.linear import LinearFit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cyber_trade_econ.hdfe.blocks import Blocks, Sheets
     from cyber_trade_econ.hdfe.factor import Array, Factor
@@ -56,15 +56,27 @@ def fit(
     Raises
     ------
     NotConverged
-        If effects stay in the columns; the general solver then decides.
+        If effects stay in the columns, or a regressor is doubtful; the general solver then decides.
     """
     net = np.empty((len(y), X.shape[1] + 1))  # row by row in memory, as products with sparse matrices read it
     net[:, :-1], net[:, -1] = X, y
     net, effects, products, before = absorb(net, factors, w, layout)
-    return least_squares(net, effects, w, products, before[:-1] * stretch)
+    lengths = before[:-1] * stretch
+    clear = _clear(products[:-1, :-1], lengths)
+    if not clear:  # what the first time left of the effects is large beside what is left of a collinear regressor
+        net, more, products, _ = absorb(net, factors, w, layout)
+        effects = [e + m for e, m in zip(effects, more, strict=True)]
+    return least_squares(net, effects, w, products, lengths, clear=clear)
 
 
-def least_squares(net: Array, effects: Sequence[Array], w: Array, products: Array, lengths: Array) -> LinearFit[Array]:
+def again(factors: Sequence[Factor], w: Array, layout: Blocks | Sheets) -> Callable[[Array], Array]:
+    """Return what takes the effects out of one column (n,)."""
+    return lambda column: absorb(column[:, None].copy(), factors, w, layout)[0][:, 0]
+
+
+def least_squares(
+    net: Array, effects: Sequence[Array], w: Array, products: Array, lengths: Array, *, clear: bool
+) -> LinearFit[Array]:
     """Regress the last column of ``net`` (n, K+1) on the others.
 
     Parameters
@@ -75,10 +87,12 @@ def least_squares(net: Array, effects: Sequence[Array], w: Array, products: Arra
         Weighted cross products of ``net``, (K+1, K+1).
     lengths
         Lengths of the regressors before, (K,): the yardstick of collinearity.
+    clear
+        Whether the regressors are independent beyond doubt.
     """
     K = len(lengths)
     keep = np.ones(K, dtype=bool)
-    if _clear(products[:K, :K], lengths):
+    if clear:
         size = np.sqrt(np.diag(products)[:K])
         lower = np.linalg.cholesky(products[:K, :K] / np.outer(size, size))
         root = linalg.solve_triangular(lower.T, np.eye(K)) / size[:, None]
@@ -87,7 +101,7 @@ def least_squares(net: Array, effects: Sequence[Array], w: Array, products: Arra
         beta += root @ (root.T @ ((w * residual) @ net)[:K])
         residual = net @ np.append(-beta, 1.0)
     else:
-        keep = independent(net[:, :K], w, lengths)
+        keep = independent(net[:, :K], w, lengths, DOUBTFUL)
         both = np.append(keep, True)
         net, effects = net[:, both], [e[:, both] for e in effects]
         step = solve(net[:, :-1], net[:, -1], w, refine=2)

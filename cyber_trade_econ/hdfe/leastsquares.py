@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from cyber_trade_econ.errors import NotConverged
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,6 +24,12 @@ COLLINEAR = 1e-9
 
 FLAT = 1e-4
 """Share of a squared length left after other columns below which cross products have lost digits that QR keeps."""
+
+
+DOUBTFUL = 1e-14
+"""Share of a squared length below which the quick solvers of gravity panels take effects out too roughly to judge by."""
+
+_NOTHING = 1e-20  # a share that is rounding at any solver's exactness
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class LeastSquares:
     root: Array
 
 
-def independent(X: Array, w: Array, lengths: Array) -> NDArray[np.bool_]:
+def independent(X: Array, w: Array, lengths: Array, doubtful: float = 0.0) -> NDArray[np.bool_]:
     """Mark the columns of ``X`` (n, k) that no combination of earlier kept columns reproduces.
 
     Parameters
@@ -55,6 +63,13 @@ def independent(X: Array, w: Array, lengths: Array) -> NDArray[np.bool_]:
         Row weights, shape (n,).
     lengths
         Weighted Euclidean length of each column before effects were absorbed, shape (k,): the yardstick for "nothing left".
+    doubtful
+        As for `is_left`.
+
+    Raises
+    ------
+    NotConverged
+        See `is_left`.
     """
     root = np.sqrt(w)
     kept: list[int] = []
@@ -64,12 +79,30 @@ def independent(X: Array, w: Array, lengths: Array) -> NDArray[np.bool_]:
         for _ in range(2):  # the second pass removes what rounding left of the first
             column = column - basis @ (basis.T @ column)
         length = float(np.linalg.norm(column))
-        if lengths[j] > 0 and length > COLLINEAR * lengths[j]:
+        if lengths[j] > 0 and is_left((length / lengths[j]) ** 2, doubtful):
             kept.append(j)
             basis = np.column_stack([basis, column / length])
     mask = np.zeros(X.shape[1], dtype=bool)
     mask[kept] = True
     return mask
+
+
+def is_left(share: float, doubtful: float = 0.0) -> bool:
+    """Whether a share of the squared length of a column counts as something left.
+
+    Raises
+    ------
+    NotConverged
+        Where the share is neither nothing nor as large as ``doubtful``: a more exact solver must tell.
+    """
+    if _NOTHING < share < doubtful:
+        raise NotConverged(
+            "a regressor is so nearly collinear with effects and other regressors that this solver cannot tell",
+            found=f"a share of {share:.1e} of its squared length left",
+            allowed=f"below {_NOTHING:.0e} or above {doubtful:.0e}",
+            fix="The general solver decides.",
+        )
+    return share > COLLINEAR**2
 
 
 def solve(X: Array, y: Array, w: Array, refine: int = 0) -> LeastSquares:

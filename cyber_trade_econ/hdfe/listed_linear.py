@@ -14,7 +14,7 @@ import numpy as np
 from cyber_trade_econ.hdfe import gravity_linear
 from cyber_trade_econ.hdfe.boxed import by_level, impose, net_of, parts_of
 from cyber_trade_econ.hdfe.condensed import FINAL, condense, root_of
-from cyber_trade_econ.hdfe.independence import independent
+from cyber_trade_econ.hdfe.independence import CLEAR, independent
 from cyber_trade_econ.hdfe.kernels import NUMPY
 from cyber_trade_econ.hdfe.linear import LinearFit
 from cyber_trade_econ.hdfe.net import Net
@@ -51,12 +51,17 @@ def fit(
     Raises
     ------
     NotConverged
-        If effects stay in the columns.
+        If effects stay in the columns, or regressors are nearly collinear; a solver that writes them out then decides.
     """
     both = replace(X, full=np.column_stack([X.full, y]), rare=np.append(X.rare, False))
     parts, net, products, lengths = _absorbed(both, w, factors, blocks, kernels)
     K = X.shape[1]
-    keep = independent(net, products, w, lengths * np.append(np.broadcast_to(stretch, K), 1.0))[:K]
+    within = Net(
+        replace(X, full=net.columns.full[:, :-1]), factors, [np.ascontiguousarray(e[:, :-1]) for e in net.effects]
+    )
+    # Cross products, on which the solution rests, lose too many digits of columns that are nearly collinear.
+    again = gravity_linear.again(factors, w, blocks)
+    keep = independent(within, products[:K, :K], w, lengths[:K] * stretch, again, doubtful=CLEAR)
     if not keep.all():
         some = X.chosen(keep)
         fitted = (
@@ -64,11 +69,9 @@ def fit(
             if some.rare.any()
             else gravity_linear.fit(y, some.full, factors, w, layout=blocks)
         )
+        keep[keep] = fitted.kept
         return replace(fitted, kept=keep)
     target = net.columns.full[:, -1].copy()
-    within = Net(
-        replace(X, full=net.columns.full[:, :-1]), factors, [np.ascontiguousarray(e[:, :-1]) for e in net.effects]
-    )
     root = root_of(products[:K, :K], within, w)
     beta = root @ (root.T @ products[:K, K])
     # Cross products lost digits that rows keep.
@@ -90,7 +93,7 @@ def fit(
 def independent_columns(X: Regressors, w: Array, *, factors: Sequence[Factor], blocks: Blocks) -> Mask:
     """Mark the columns of ``X`` (n, K) that effects and earlier columns do not reproduce, with weights ``w`` (n,)."""
     _, net, products, lengths = _absorbed(X, w, factors, blocks, NUMPY)
-    return independent(net, products, w, lengths)
+    return independent(net, products, w, lengths, gravity_linear.again(factors, w, blocks))
 
 
 def _absorbed(

@@ -170,12 +170,13 @@ class Profile:
                 np.copyto(eta, _EMPTY, where=self.gap[t])
             with np.errstate(over="ignore"):  # a step too far is seen in the value, and shortened
                 np.exp(eta, out=eta)
-            if self.gap is not None:
-                np.copyto(eta, 0.0, where=self.gap[t])
-            total += eta
+                if self.gap is not None:
+                    np.copyto(eta, 0.0, where=self.gap[t])
+                total += eta
         if not np.isfinite(total).all() or (total[self.pair_total > 0] == 0).any():
             return -np.inf, total
-        pair = self.pair + _log(ratio(self.pair_total, total))
+        with np.errstate(over="ignore"):  # here too: an infinite value is none
+            pair = self.pair + _log(ratio(self.pair_total, total))
         return self.value(beta, exporter_time, importer_time, pair), total
 
     def accept(self, total: Array, exporter_time: Array, importer_time: Array) -> None:

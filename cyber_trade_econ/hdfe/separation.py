@@ -17,16 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cyber_trade_econ.errors import NotConverged
-from cyber_trade_econ.hdfe.late import optimize, sparse
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 from cyber_trade_econ.hdfe.absorb import Layout
 from cyber_trade_econ.hdfe.elimination import by_elimination
 from cyber_trade_econ.hdfe.factor import Array, Effect, Factor, Mask, chosen
+from cyber_trade_econ.hdfe.late import optimize, sparse
 from cyber_trade_econ.hdfe.nullspace import basis, null_space, scaled, sizes
 from cyber_trade_econ.hdfe.regressors import Regressors
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def separated(y: Array, X: Array | Regressors, factors: Sequence[Effect], seed: int = 0) -> Mask:

@@ -16,7 +16,7 @@ from cyber_trade_econ.hdfe import independence
 from cyber_trade_econ.hdfe.boxed import by_level, gathered, impose, net_of, parts_of
 from cyber_trade_econ.hdfe.condensed import FINAL, Part, condense, remaining, root_of, step_of
 from cyber_trade_econ.hdfe.kernels import NUMPY, Kernels
-from cyber_trade_econ.hdfe.leastsquares import independent, weighted_lengths
+from cyber_trade_econ.hdfe.leastsquares import DOUBTFUL, independent, weighted_lengths
 from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.hdfe.poisson import PoissonFit, deviance, log_likelihood
 from cyber_trade_econ.hdfe.regressors import Regressors, listed
@@ -71,7 +71,8 @@ def fit(
     Raises
     ------
     NotConverged
-        After ``max_iterations`` steps, or when no step raises the likelihood any more short of the tolerance.
+        After ``max_iterations`` steps, when no step raises the likelihood any more short of the tolerance, or when a
+        regressor is so nearly collinear that only the general solver can tell.
     """
     unit = float(np.average(y, weights=w))
     X = listed(X)
@@ -136,14 +137,20 @@ def _judge(
     parts: Sequence[Part], blocks: Blocks, X: Regressors, factors: Sequence[Factor], w: Array, stretch: Array | float
 ) -> Mask:
     """Find the independent columns as the general solver does: net of effects, at the weights of its first step."""
+    from cyber_trade_econ.hdfe import gravity_linear  # few fits need it
+
     impose(parts, blocks, w)
     at = condense(parts, [part.profile.moments() for part in parts], FINAL, 1.0, exact=True)
     net, _ = net_of(parts, blocks, X, factors)
     if isinstance(net, Net):
         back = np.argsort(np.argsort(X.rare, kind="stable"))
         lengths = np.sqrt(at.lengths[back]) * stretch
-        return independence.independent(net, at.hessian[np.ix_(back, back)], w, lengths)
-    return independent(net, w, weighted_lengths(X.full, w) * stretch)
+        once_more = gravity_linear.again(factors, w, blocks)
+        return independence.independent(net, at.hessian[np.ix_(back, back)], w, lengths, once_more)
+    net = gravity_linear.absorb(np.ascontiguousarray(net), factors, w, blocks)[
+        0
+    ]  # what was left of them is rounding now
+    return independent(net, w, weighted_lengths(X.full, w) * stretch, DOUBTFUL)
 
 
 def _newton(

@@ -13,7 +13,7 @@ import numpy as np
 
 from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe.condensed import root_of, step_of
-from cyber_trade_econ.hdfe.leastsquares import independent, weighted_lengths
+from cyber_trade_econ.hdfe.leastsquares import DOUBTFUL, independent, weighted_lengths
 from cyber_trade_econ.hdfe.poisson import PoissonFit, deviance, log_likelihood
 from cyber_trade_econ.hdfe.sheet import Condensed, SheetLikelihood
 
@@ -141,8 +141,10 @@ def _start(
     K = X.shape[1]
     keep = np.ones(K, dtype=bool)
     if not _clear(points, stretch):
-        net = _net(X, parts, points, sheets, factors)
-        keep = independent(net, mu, weighted_lengths(X, mu) * stretch)
+        from cyber_trade_econ.hdfe.gravity_linear import absorb  # few fits need it
+
+        net = absorb(np.ascontiguousarray(_net(X, parts, points, sheets, factors)), factors, mu, sheets)[0]
+        keep = independent(net, mu, weighted_lengths(X, mu) * stretch, DOUBTFUL)
         for part in parts:
             part.keep(keep)
     hessian = sum((p.products for p in points), np.zeros((K, K)))[np.ix_(keep, keep)]

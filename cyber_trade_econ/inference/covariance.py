@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.net import Net
 
 OF_VCOV = (
-    *("vcov", "ssc", "ssc_factor", "clusters", "vcov_repaired", "vcov_missing"),
+    *("vcov", "ssc", "ssc_factor", "clusters", "vcov_repaired", "vcov_missing", "fitted_exactly"),
     *("effective_clusters", "few_clusters", "lags", "period", "places"),
 )
 """Names of the facts that belong to a covariance and leave with it."""
 
 _ROUNDING = 1e-10  # eigenvalues of a correlation matrix above minus this are not negative
+_EXACT = 1e-12  # of the largest outcome: residuals of least squares that are rounding
+_CONVERGED = 1e-9  # of each outcome: what the iteration of a Poisson model may leave; no fit of a zero is exact
 _NOTHING = 1e-25  # a variance below this share of the largest there can be is the square of a rounding error
 
 
@@ -219,7 +221,11 @@ def positive(matrix: Array) -> tuple[Array, bool]:
     """
     matrix = (matrix + matrix.T) / 2
     scale = np.sqrt(np.abs(np.diag(matrix)))
-    if matrix.size == 0 or not (scale > 0).all() or _smallest(matrix, scale) >= -_ROUNDING:
+    if not (scale > 0).all():  # a variance of zero has no part in one that is negative
+        among = np.ix_(scale > 0, scale > 0)
+        matrix[among], negative = positive(matrix[among])
+        return matrix, negative
+    if matrix.size == 0 or _smallest(matrix, scale) >= -_ROUNDING:
         return matrix, False
     repaired = _clipped(matrix)
     if (np.diag(repaired) <= 0).any() or _smallest(repaired, np.sqrt(np.abs(np.diag(repaired)))) < -_ROUNDING:
@@ -245,6 +251,18 @@ def known(matrix: Array, root: Array, scores: Array | NetScores) -> tuple[Array,
         matrix = matrix.copy()
         matrix[lost] = matrix[:, lost] = np.nan
     return matrix, int(lost.sum())
+
+
+def unless_exact(cov: Sandwich, y: Array, residual: Array, *, ols: bool) -> Sandwich:
+    """Set all variances to missing where residuals (n,) of the outcome (n,) are but rounding: nothing is known of the noise.
+
+    So it is where no degree of freedom is left, which counting parameters does not always tell.
+    """
+    bound = _EXACT * np.abs(y).max(initial=0.0) if ols else _CONVERGED * y
+    if not (np.abs(residual) <= bound).all():
+        return cov
+    k = len(cov.matrix)
+    return replace(cov, matrix=np.full((k, k), np.nan), notes=cov.notes | {"vcov_missing": k, "fitted_exactly": True})
 
 
 def _smallest(matrix: Array, scale: Array) -> float:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FEW = 30
 """Effective clusters below which tests on t(G-1) are not to be trusted."""
 
+_ABSORBED = 1e-9  # share below which sums over clusters are what solvers leave of effects nested in clusters
 _AT_ONCE = 8  # regressors of which copies are held: all of them may not fit into memory twice
 
 
@@ -92,7 +93,7 @@ def counted(within: Array | Net, inverse: Array, weight: Array, group: Factor) -
 def _summary(alone: Array, together: Array) -> tuple[Array, Array, Array]:
     """From the shares of clusters in the two variances, each (G, k), to what `counted` returns."""
     total = alone.sum(axis=0)
-    absorbed = together.sum(axis=0) < 1e-12 * total
+    absorbed = together.sum(axis=0) < _ABSORBED * total
     second = np.where(absorbed, np.nan, _effective(np.where(absorbed, 1.0, together)))
     return _effective(alone), second, alone.max(axis=0) / total
 

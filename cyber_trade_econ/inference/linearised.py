@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cyber_trade_econ.records.estimate import Estimate
 
 _SMALL = 1e-6  # share of the outcomes of a level that its residuals may add up to
-_ROUNDING = 1e-12  # of the largest outcome
+_ROUNDING = 1e-10  # of the length of the outcome
 _OFF = 1e-3  # sums of scores, in standard deviations, above which data and estimate do not belong together
 
 
@@ -194,7 +194,7 @@ def _unbalanced(effect: Effect, pull: Array, outcome: Array) -> bool:
     """Whether weighted residuals (n,) of some level add up to more than an estimate leaves, with outcomes (n,) for scale."""
     level, along = levels_of(effect), effect.scaled() if isinstance(effect, Slope) else 1.0
     off, spread = np.abs(level.sums(pull * along)), np.sqrt(level.sums(pull**2))
-    rounding = _ROUNDING * float(np.abs(outcome).max(initial=0.0))  # what is left where a level is fitted exactly
+    rounding = _ROUNDING * float(np.sqrt(outcome @ outcome))  # what is left where a level is fitted exactly
     return bool((off > _OFF * spread + _SMALL * level.sums(np.abs(outcome)) + rounding).any())
 
 

@@ -22,6 +22,7 @@ from cyber_trade_econ.inference.covariance import (
     positive,
     require_clusters,
     sandwich,
+    unless_exact,
 )
 from cyber_trade_econ.inference.driscoll_kraay import DriscollKraay
 from cyber_trade_econ.inference.jackknife import Jackknife
@@ -91,6 +92,9 @@ def with_vcov(
     if n <= k and (ols or rule.k_adj):
         raise EmptySample("no degree of freedom is left", found=f"{n} rows for {k} parameters, fixed effects included")
     cov = _covariance(model, vcov, frame, rule, k, ols=ols, executor=executor)
+    if ols or vcov != "iid":
+        residual = model.residual * (1.0 if ols else model.weight / model.design.w)
+        cov = unless_exact(cov, model.design.y, residual, ols=ols)
     chosen: Any = estimate.options
     return replace(
         estimate,

@@ -12,9 +12,9 @@ import pytest
 import cyber_trade_econ as cte
 from cyber_trade_econ import memory
 from cyber_trade_econ.design import build
-from cyber_trade_econ.errors import Collinear
+from cyber_trade_econ.errors import Collinear, NotConverged
 from cyber_trade_econ.formula import parse
-from cyber_trade_econ.hdfe import blocks, independence, leastsquares, linear, listed_linear
+from cyber_trade_econ.hdfe import blocks, gravity_linear, independence, leastsquares, linear, listed_linear
 from cyber_trade_econ.hdfe import net as of_effects
 from cyber_trade_econ.hdfe.absorb import Layout
 from cyber_trade_econ.hdfe.factor import compact
@@ -267,7 +267,9 @@ def test_independent_columns_are_those_of_the_columns_written_out(seed):
     full = written[:, ~columns.rare]
     net = Net(replace(columns, full=full), factors, [e * columns.rare for e in effects])
     lengths = leastsquares.weighted_lengths(X, w)
-    found = independence.independent(net, written.T @ (w[:, None] * written), w, lengths)
+    found = independence.independent(
+        net, written.T @ (w[:, None] * written), w, lengths, lambda column: projector.absorb(column[:, None])[0][:, 0]
+    )
     np.testing.assert_array_equal(found, leastsquares.independent(written, w, lengths))
     np.testing.assert_array_equal(np.flatnonzero(~found), [3, 5, 8, 13])
 
@@ -337,13 +339,21 @@ def fit_both(y, X, w, factors, stretch=1.0):
     return ours, linear.fit(y, X, factors, w, stretch)
 
 
+def written_out(y, X, w, factors):
+    """Fit with the columns written out, which is how nearly collinear ones must be fitted."""
+    layout = blocks.detect(factors)
+    with pytest.raises(NotConverged, match="nearly collinear"):
+        listed_linear.fit(y, listed(X), w, factors=factors, blocks=layout, kernels=NUMPY)
+    return gravity_linear.fit(y, X, factors, w, layout=layout), linear.fit(y, X, factors, w)
+
+
 def test_least_squares_keep_the_digits_that_cross_products_lose(panel):
     """A column that others reproduce but for a millionth: its coefficient is a million million roundings of a product off."""
     X, factors, rng = panel
     X[:, 9] = X[:, 3] - X[:, 5] + 1e-6 * X[:, 9]
     beta = 1.0 + rng.random(13)
     y = X @ beta + sum(rng.normal(size=f.levels)[f.codes] for f in factors)
-    ours, theirs = fit_both(y, X, np.ones(len(X)), factors)
+    ours, theirs = written_out(y, X, np.ones(len(X)), factors)
     # Rounding of rows of size one, 1e-16, over a millionth is 1e-10; without a look at the rows it was 6e-4.
     np.testing.assert_allclose(ours.beta, beta, atol=1e-7)
     np.testing.assert_allclose(theirs.beta, beta, atol=1e-7)  # control
@@ -352,7 +362,7 @@ def test_least_squares_keep_the_digits_that_cross_products_lose(panel):
 def test_columns_that_were_longer_before_they_were_centred_are_collinear_sooner(panel):
     X, factors, rng = panel
     stretch = np.ones(13)
-    stretch[[2, 12]], stretch[[4, 7]] = 1e12, 1e3  # of these, rounding is left, and enough
+    stretch[[2, 12]], stretch[[4, 7]] = 1e12, 1e2  # of these, rounding is left, and enough
     y = rng.normal(size=len(X))
     ours, theirs = fit_both(y, X, np.ones(len(X)), factors, stretch)
     np.testing.assert_array_equal(ours.kept, theirs.kept)
@@ -361,21 +371,26 @@ def test_columns_that_were_longer_before_they_were_centred_are_collinear_sooner(
     assert fit_both(y, X, np.ones(len(X)), factors)[0].kept.all()  # control
 
 
-@pytest.mark.parametrize("share", [1e-8, 1e-10])
 @pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
-def test_what_is_collinear_does_not_depend_on_the_unit_of_weights(panel, unit, share):
-    """A share of a length of 1e-9 decides."""
+def test_what_is_collinear_does_not_depend_on_the_unit_of_weights(panel, unit):
+    """A share of a length of 1e-9 decides; near it, the general solver does."""
     X, factors, rng = panel
-    X[:, 9] = X[:, 3] - X[:, 5] + share * X[:, 9]
-    y, w = rng.normal(size=len(X)), unit * rng.uniform(0.5, 1.5, len(X))
+    own, y, w = X[:, 9].copy(), rng.normal(size=len(X)), unit * rng.uniform(0.5, 1.5, len(X))
+    X[:, 9] = X[:, 3] - X[:, 5] + 1e-11 * own
     ours, theirs = fit_both(y, X, w, factors)
     np.testing.assert_array_equal(ours.kept, theirs.kept)
-    assert np.flatnonzero(~ours.kept).tolist() == ([9] if share < 1e-9 else [])
-    independent = listed_linear.independent_columns(listed(X), w, factors=factors, blocks=blocks.detect(factors))
+    assert np.flatnonzero(~ours.kept).tolist() == [9]
+    layout = blocks.detect(factors)
+    independent = listed_linear.independent_columns(listed(X), w, factors=factors, blocks=layout)
     np.testing.assert_array_equal(independent, theirs.kept)
-    # Effects of all regressors are solved for to 1e-10, and rounding of 1e-16 is magnified by the share.
     fitted = (np.asarray(X[:, ours.kept] @ fit.beta) for fit in (ours, theirs))
-    np.testing.assert_allclose(*fitted, atol=1e-5)
+    np.testing.assert_allclose(*fitted, atol=1e-10)
+    X[:, 9] = X[:, 3] - X[:, 5] + 1e-8 * own
+    with pytest.raises(NotConverged, match="nearly collinear"):
+        listed_linear.independent_columns(listed(X), w, factors=factors, blocks=layout)
+    with pytest.raises(NotConverged, match="nearly collinear"):
+        gravity_linear.fit(y, X, factors, w, layout=layout)
+    assert linear.fit(y, X, factors, w).kept.all()
 
 
 @pytest.mark.parametrize("cells", [4, 30])
@@ -409,3 +424,54 @@ def test_a_constant_comes_first_whatever_is_listed(cells):
     beta = np.linalg.lstsq(written, data["y"])[0]
     np.testing.assert_allclose(estimate.coef, beta, rtol=1e-9, atol=1e-10)  # dummies of 30 rows: a condition of ten
     np.testing.assert_allclose(estimate.predict(data.head(30)), written[:30] @ beta, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("noise", [1e-3, 1e-5, 1e-7])
+def test_cells_that_are_nearly_collinear_are_fitted_as_exactly_as_columns(noise):
+    """Each cell times a number that hardly varies: what effects leave of it is the variation."""
+    rng = np.random.default_rng(0)
+    grid = pd.MultiIndex.from_product([range(8), range(8), range(6)], names=["e", "i", "t"]).to_frame(index=False)
+    grid["pair"], n = grid["e"] * 8 + grid["i"], len(grid)
+    grid["cell"] = np.where(rng.random(n) < 0.12, rng.integers(5, 10, n), 0)
+    for c in range(4):
+        grid.loc[(grid["e"] == c) & (grid["t"] == c), "cell"] = c + 1
+    grid["z"], grid["y"] = 1 + noise * rng.normal(size=n), rng.normal(size=n)
+    e = cte.ols("y ~ i(cell, ref=0):z | e^t + i^t + pair", grid, vcov="hetero", ssc="none")
+    X = np.column_stack([(grid["cell"] == c) * grid["z"] for c in range(1, 10)])
+    codes = (grid["e"] * 6 + grid["t"], grid["i"] * 6 + grid["t"], grid["pair"])
+    basis = np.linalg.svd(np.column_stack([pd.get_dummies(c).to_numpy(float) for c in codes]), full_matrices=False)[0]
+    basis = basis[:, : 48 + 48 + 64 - 6 - 8 - 8 + 1]  # rank of the dummies of three crossed effects
+    for _ in range(2):
+        X = X - basis @ (basis.T @ X)
+    bread = np.linalg.pinv(X)
+    beta = bread @ grid["y"].to_numpy()
+    left = grid["y"].to_numpy() - basis @ (basis.T @ grid["y"].to_numpy()) - X @ beta
+    se = np.sqrt(((bread * left) ** 2).sum(axis=1))
+    # Rounding of 1e-16 over the variation that is left.
+    np.testing.assert_allclose(e.coef, beta, rtol=1e-15 / noise + 1e-9, atol=1e-15 / noise**2)
+    np.testing.assert_allclose(e.se, se, rtol=1e-14 / noise + 1e-8)
+
+
+@pytest.mark.parametrize("spread", [1, 2, 3, 4])
+def test_collinear_cells_are_found_under_weights_that_are_far_apart(spread):
+    found = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        grid = pd.MultiIndex.from_product([range(8), range(7), range(5)], names=["e", "i", "t"]).to_frame(index=False)
+        grid = grid[rng.random(len(grid)) > 0.15].reset_index(drop=True)
+        grid["pair"], n = grid["e"] * 10 + grid["i"], len(grid)
+        grid["v"], grid["x"], grid["y"] = (
+            np.exp(spread * rng.normal(size=n)),
+            rng.normal(size=n),
+            np.exp(rng.normal(size=n)),
+        )
+        some = rng.choice(grid["pair"].unique(), 3, replace=False)
+        grid["cell"] = np.where(grid["pair"].isin(some), grid["pair"] * 10 + grid["t"], -1)
+        e = cte.ols("y ~ x + i(cell, ref=-1) | e^t + i^t + pair", grid, weights="v", collinear="drop")
+        codes = (grid["e"] * 5 + grid["t"], grid["i"] * 5 + grid["t"], grid["pair"])
+        dummies = np.column_stack([pd.get_dummies(c).to_numpy(float) for c in codes])
+        cells = pd.get_dummies(grid["cell"]).drop(columns=-1).to_numpy(float)
+        rank = np.linalg.matrix_rank(np.column_stack([dummies, grid["x"], cells])) - np.linalg.matrix_rank(dummies)
+        found.append((len(e.coef), rank))
+        assert len(e.coef) + len(e.facts["collinear"]) == 1 + cells.shape[1]
+    assert all(ours == rank for ours, rank in found)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import cyber_trade_econ as cte
+from cyber_trade_econ.inference.covariance import positive
 
 
 def panel_of_scales(seed):
@@ -49,3 +50,46 @@ def test_a_level_without_any_outcome_is_no_sign_of_other_data():
     e = cte.ols("y ~ x | e^t + i", frame.assign(y=np.where(frame["i"] == 2, 0.0, frame["y"] * 1e3)), vcov="hetero")
     again = cte.with_vcov(e, frame.assign(y=np.where(frame["i"] == 2, 0.0, frame["y"] * 1e3)), cte.cluster("pair"))
     assert again.se["x"] > 0
+
+
+@pytest.mark.parametrize("fit", [cte.ols, cte.ppml], ids=["ols", "ppml"])
+def test_a_fit_of_every_outcome_has_no_variances(fit):
+    """Two periods of a square with three sets of effects and four regressors: eighteen rows, and as many parameters."""
+    rng = np.random.default_rng(1)
+    frame = pd.MultiIndex.from_product([range(3), range(3), range(2)], names=["e", "i", "t"]).to_frame(index=False)
+    frame[["a", "b", "c", "d"]] = rng.normal(size=(18, 4))
+    frame = frame.assign(y=np.exp(rng.normal(size=18)), pair=frame["e"] * 3 + frame["i"])
+    saturated = "y ~ a + b + c + d | e^t + i^t + pair"
+    for vcov in (cte.cluster("pair"), cte.cluster("e", "i")):
+        e = fit(saturated, frame, vcov=vcov, ssc="none")
+        assert e.se.isna().all()
+        assert e.facts["fitted_exactly"] is True
+        assert e.facts["vcov_missing"] == 4
+    control = fit("y ~ a + b | e^t + i^t + pair", frame, vcov=cte.cluster("pair"), ssc="none")
+    assert "fitted_exactly" not in control.facts
+    assert control.se.notna().all()
+    again = cte.with_vcov(fit(saturated, frame, vcov=cte.cluster("pair"), ssc="none"), frame, cte.cluster("t"))
+    assert again.se.isna().all()
+
+
+def test_a_variance_of_zero_does_not_hide_a_negative_one():
+    matrix = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    fixed, repaired = positive(matrix)
+    assert repaired
+    np.testing.assert_allclose(fixed[:2, :2], 1.5, rtol=1e-14)  # what is left of eigenvalues 3 and -1
+    assert positive(np.diag([1.0, 0.0]))[1] is False
+    assert positive(np.zeros((2, 2)))[1] is False
+
+
+def test_estimates_of_fitted_levels_know_their_own_data():
+    """Levels that are fitted exactly leave rounding, which is relative to all outcomes and not to their own."""
+    rng = np.random.default_rng(5)
+    grid = pd.MultiIndex.from_product([range(8), range(7), range(5)], names=["e", "i", "t"]).to_frame(index=False)
+    frame = grid[rng.random(len(grid)) > 0.45].reset_index(drop=True)
+    frame = frame.assign(pair=frame["e"] * 10 + frame["i"], x=rng.normal(size=len(frame)))
+    frame["y"] = np.exp(3 * rng.normal(size=len(frame)))
+    e = cte.ols("y ~ x | e^t + i^t + pair", frame, vcov="hetero", ssc="none")
+    assert cte.with_vcov(e, frame, "hetero", ssc="none").se["x"] == pytest.approx(e.se["x"], rel=1e-7)
+    other = frame.assign(y=frame["y"] * (1 + 0.1 * rng.normal(size=len(frame))))
+    with pytest.raises(cte.errors.ConfigError):
+        cte.with_vcov(e, other, "hetero", ssc="none")
