@@ -13,7 +13,7 @@ from cyber_trade_econ.formula import effect_name, slope_name
 from cyber_trade_econ.hdfe.factor import Factor, Slope, compact, cross
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from cyber_trade_econ.formula import Atom, Formula, Term
     from cyber_trade_econ.hdfe.factor import Array, Codes, Effect
@@ -56,17 +56,28 @@ def encode(formula: Formula, kept: pd.DataFrame) -> Encoding:
     for term in formula.terms:
         for atom in (a for a in term if a.kind == "i"):
             levels = seen[atom.name]
-            if atom.ref is not None and atom.ref not in levels:
+            ref = _reference(atom.ref, levels)
+            if ref is not None and ref not in levels:
                 raise FormulaError(
                     f"{atom}: the reference level does not occur",
                     found=repr(atom.ref),
                     allowed=[str(v) for v in levels[:20]],
+                    fix="Quotes make a reference text, and the levels are not."
+                    if isinstance(ref, str) and not isinstance(levels[0], str)
+                    else None,
                 )
             rest = {a for a in term if a != atom}
             marginal = any(set(t) == rest for t in formula.terms) if rest else constant
-            out = atom.ref if atom.ref is not None else levels[0] if marginal else None
+            out = ref if ref is not None else levels[0] if marginal else None
             shown[term, atom] = tuple(v for v in levels if out is None or v != out)
     return Encoding(seen, shown)
+
+
+def _reference(ref: Any, levels: Sequence[Any]) -> Any:
+    """Return the reference asked for, a date in text as the level of that date."""
+    if isinstance(ref, str) and levels and isinstance(levels[0], np.datetime64 | pd.Timestamp):
+        return next((v for v in levels if pd.Timestamp(v) == pd.to_datetime(ref, errors="coerce")), ref)
+    return ref
 
 
 def _levels(series: pd.Series) -> tuple[Any, ...]:
@@ -128,8 +139,14 @@ class Kept:
     def sides(self, dyad: tuple[str, str]) -> dict[str, Factor]:
         """Return the values of two columns, numbered alike."""
         one, other = (self._frame[name].iloc[self._rows].astype(object) for name in dyad)
-        joint = _codes(pd.concat([one, other]))
+        joint = _codes(pd.concat([one, other]).rename(f"{dyad[0]} and {dyad[1]}"))
         half = len(one)
+        if not np.isin(joint.codes[:half], joint.codes[half:]).any():
+            raise BadRegressor(
+                f"no economy stands on both sides of the dyads of {dyad[0]!r} and {dyad[1]!r}",
+                found=f"{dyad[0]}: {one.iloc[0]!r}; {dyad[1]}: {other.iloc[0]!r}",
+                fix=f"Use the same labels on both; if none is on both, cte.cluster({dyad[0]!r}, {dyad[1]!r}) is the same.",
+            )
         return {
             dyad[0]: Factor(joint.codes[:half], joint.levels),
             dyad[1]: Factor(joint.codes[half:], joint.levels),

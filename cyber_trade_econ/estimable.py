@@ -28,7 +28,7 @@ def counts(y: Array, name: str, offset: Array | None = None) -> None:
     """Refuse a Poisson outcome that is negative somewhere or zero everywhere, and an offset whose exponential overflows."""
     if (y < 0).any():
         raise BadOutcome(
-            f"the outcome {name!r} of a Poisson model is negative",
+            f"the outcome {name!r} is negative",
             found=f"{int((y < 0).sum())} row(s), smallest {y.min():g}",
             fix="Trade values are not negative; correct or remove these rows.",
         )
@@ -78,16 +78,6 @@ def _range(values: Array, what: str, error: type[BadOutcome | BadRegressor]) -> 
         allowed=f"{1 / _LARGEST:.0e} to {_LARGEST:.0e}",
         fix="Measure it in another unit, and look for products that overflow.",
     )
-
-
-def degrees_of_freedom(n: int, k: int, formula: Formula) -> None:
-    """Refuse a sample that the parameters, effects included, use up."""
-    if n <= k:
-        raise EmptySample(
-            f"no degree of freedom is left to estimate {formula}",
-            found=f"{n} rows for {k} parameters, fixed effects included",
-            fix="Use fewer or coarser fixed effects.",
-        )
 
 
 def refuse_collinear(names: Sequence[str], design: designs.Design, *, separated: bool) -> None:

@@ -174,7 +174,10 @@ def chosen_vcov(vcov: Vcov | None, panel: Panel | None, model: Model) -> Vcov:
         return Cluster((panel.unit,)) if panel is not None else "hetero"
     if not isinstance(vcov, Cluster | Dyadic) and not (isinstance(vcov, str) and vcov in ("iid", "hetero")):
         raise ConfigError(
-            f"vcov of {model}", found=repr(vcov), allowed=("'iid'", "'hetero'", "cte.cluster(...)", "cte.dyadic(...)")
+            f"vcov of {model}",
+            found=repr(vcov),
+            allowed=("'iid'", "'hetero'", "cte.cluster(...)", "cte.dyadic(...)"),
+            fix="Name clusters as in cte.cluster('pair'); jackknife, conley and driscoll_kraay go to cte.with_vcov.",
         )
     return vcov
 

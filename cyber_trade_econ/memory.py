@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,11 +76,11 @@ def _boxes(cells: int, full: int) -> float:
 
 
 def available() -> float | None:
-    """Return the bytes that can be had without swapping: the least of what machine and control groups say.
+    """Return the bytes that can be had without swapping: the least of what machine, process and control groups say.
 
     ``None`` stands for a system that says nothing; then nothing is refused.
     """
-    known = [free for free in (_machine(), *_control_groups()) if free is not None]
+    known = [free for free in (_machine(), _address_space(), *_control_groups()) if free is not None]
     return min(known) if known else None
 
 
@@ -93,6 +95,21 @@ def _machine() -> float | None:
         return float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def _address_space() -> float | None:
+    """Return what is left under the limit of this process, such as that of ``ulimit -v`` or of a batch system."""
+    if find_spec("resource") is None:  # as on Windows
+        return None
+    resource = import_module("resource")
+    most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if most == resource.RLIM_INFINITY:
+        return None
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+    except (OSError, ValueError):
+        return float(most)
+    return max(float(most) - pages * os.sysconf("SC_PAGE_SIZE"), 0.0)
 
 
 def _control_groups() -> list[float]:

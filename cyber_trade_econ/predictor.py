@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cyber_trade_econ.columns import planned
+from cyber_trade_econ.errors import BadRegressor
 from cyber_trade_econ.formula import Atom, Formula, effect_name, slope_name
 from cyber_trade_econ.frames import check_frame, column, numeric
 from cyber_trade_econ.hdfe.factor import Slope
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from cyber_trade_econ.encoding import Encoding
     from cyber_trade_econ.hdfe.factor import Array, Mask
     from cyber_trade_econ.records.estimate import Scale
+
+_KINDS = {"string": "text", "integer": "numbers", "floating": "numbers", "datetime64": "dates", "datetime": "dates"}
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class FittedIndex:
         atoms: dict[Atom, Array] = {}
         for atom in dict.fromkeys(a for t in self.formula.terms for a in t):
             if atom.kind == "i":
-                column(data, atom.name, "the category")
+                _alike(column(data, atom.name, "the category"), pd.Index(self.encoding.seen[atom.name]))
                 continue
             values = numeric(data, atom.name, "the regressor")
             atoms[atom] = np.log(np.where(values > 0, values, np.nan)) if atom.kind == "log" else values
@@ -138,12 +141,27 @@ class FittedIndex:
         out, codes = [], {}
         for columns in self.formula.effects:
             keys = [column(data, c, "the fixed effect") for c in columns]
+            levels = self.effects[effect_name(columns)].index
+            for position, key in enumerate(keys):
+                _alike(key, levels.get_level_values(position))
             wanted = pd.MultiIndex.from_arrays(keys) if len(columns) > 1 else pd.Index(keys[0])
-            codes[columns] = self.effects[effect_name(columns)].index.get_indexer(wanted)
+            codes[columns] = levels.get_indexer(wanted)
             out.append(At(codes[columns]))
         for columns, name in self.formula.slopes:
             out.append(At(codes[columns], numeric(data, name, "the variable of a slope")))
         return out
+
+
+def _alike(labels: pd.Series, levels: pd.Index) -> None:
+    """Refuse text where levels were numbers, and the like: no label would be found, and every prediction missing."""
+    here, there = (pd.api.types.infer_dtype(v, skipna=True) for v in (labels, levels))
+    if here in _KINDS and there in _KINDS and _KINDS[here] != _KINDS[there]:
+        raise BadRegressor(
+            f"{labels.name!r} holds labels of another type than the estimate",
+            found=_KINDS[here],
+            allowed=_KINDS[there],
+            fix="Convert the column to the type it had in the data of the estimate.",
+        )
 
 
 def _in_units(effects: dict[str, pd.Series], slope: str, effect: str, design: designs.Design) -> None:

@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from cyber_trade_econ import cores, estimable
+from cyber_trade_econ import cores
 from cyber_trade_econ.encoding import INTERCEPT
 from cyber_trade_econ.hdfe.leastsquares import names_of
 from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.inference import few_clusters
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, convention
-from cyber_trade_econ.inference.covariance import NetScores, Sandwich, absorbed_df, sandwich, unless_exact
+from cyber_trade_econ.inference.covariance import (
+    NetScores,
+    Sandwich,
+    absorbed_df,
+    degrees_of_freedom,
+    sandwich,
+    unless_exact,
+)
 
 if TYPE_CHECKING:
     from cyber_trade_econ import design as designs
@@ -44,7 +51,7 @@ def covariance(solved: Solved, vcov: Vcov, ssc: str | SmallSample | None) -> tup
     constant = INTERCEPT in design.names
     k = len(core.beta) + absorbed_df(list(design.factors.values()), groups, rule, constant=constant)
     if model == "OLS" or rule.k_adj:
-        estimable.degrees_of_freedom(len(design.y), k, solved.formula)
+        degrees_of_freedom(len(design.y), k, solved.formula)
     n = len(design.y)
     sigma2 = core.sigma2 * ((n - 1 if model == "PPML" else n) / (n - k) if rule.k_adj else 1.0)
     bread = solved.back @ core.root

@@ -28,7 +28,7 @@ from cyber_trade_econ.hdfe.leastsquares import (
 from cyber_trade_econ.hdfe.metric import Absorber
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.conventions import Cluster, convention
-from cyber_trade_econ.inference.covariance import absorbed_df, sandwich
+from cyber_trade_econ.inference.covariance import absorbed_df, degrees_of_freedom, sandwich
 from cyber_trade_econ.inference.given import is_number
 
 if TYPE_CHECKING:
@@ -238,7 +238,7 @@ def _strength(s: Sample, first: _First) -> dict[str, Any]:
     rule = convention(s.options.ssc, "OLS", s.vcov)
     groups = list(d.groups.values()) if isinstance(s.vcov, Cluster) else []
     k = len(fit.beta) + absorbed_df(list(d.factors.values()), groups, rule, constant=INTERCEPT in d.names)
-    estimable.degrees_of_freedom(len(d.y), k, s.formula)
+    degrees_of_freedom(len(d.y), k, s.formula)
     scores = (first.within @ fit.root) * (d.w * first.v)[:, None]
     cov = sandwich(fit.root, scores, s.vcov, d.groups, rule, k, sigma2=1.0)
     q = len(first.excluded)

@@ -25,7 +25,7 @@ from cyber_trade_econ.hdfe import pml
 from cyber_trade_econ.hdfe.leastsquares import names_of
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference.conventions import Cluster, Dyadic, SmallSample, Vcov, convention
-from cyber_trade_econ.inference.covariance import absorbed_df, sandwich
+from cyber_trade_econ.inference.covariance import absorbed_df, degrees_of_freedom, sandwich
 from cyber_trade_econ.inference.few_clusters import counted_only
 from cyber_trade_econ.predictor import FittedIndex
 from cyber_trade_econ.records.estimate import Estimate
@@ -180,7 +180,7 @@ def estimate(
     k = len(beta) + absorbed_df(factors, groups, sample.rule, constant=INTERCEPT in design.names)
     n = len(design.y)
     if sample.rule.k_adj:
-        estimable.degrees_of_freedom(n, k, parsed)
+        degrees_of_freedom(n, k, parsed)
     cov = sandwich(back @ root, scores @ root, sample.vcov, design.groups, sample.rule, k, sigma2=sigma2)
     told = {
         "outcome": str(parsed.outcome),

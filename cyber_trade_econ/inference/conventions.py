@@ -122,6 +122,8 @@ class SmallSample:
 
     def __post_init__(self) -> None:
         for field, allowed in (
+            ("k_adj", (True, False)),
+            ("g_adj", (True, False)),
             ("k_fixef", ("nested", "none", "full")),
             ("g_df", ("min", "conventional")),
             ("redundant", ("simple", "components")),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cyber_trade_econ.errors import FewClusters
+from cyber_trade_econ.errors import EmptySample, FewClusters
 from cyber_trade_econ.hdfe.factor import Array, Effect, Factor, Slope, components, cross, is_nested
 from cyber_trade_econ.inference.conventions import Dyadic, SmallSample, Vcov
 
@@ -103,6 +103,17 @@ def absorbed_df(factors: Sequence[Effect], clusters: Sequence[Factor], rule: Sma
         redundant += max(ties)
     used = sum(f.levels for f in counted) - redundant + slopes
     return max(used, 0 if constant else 1)
+
+
+def degrees_of_freedom(n: int, k: int, formula: object) -> None:
+    """Refuse a sample that the parameters, effects included, use up."""
+    if n <= k:
+        raise EmptySample(
+            f"no degree of freedom is left to estimate {formula}",
+            found=f"{n} rows for {k} parameters, fixed effects included",
+            fix="Use fewer or coarser fixed effects. Where they are redundant in more ways than one per set, "
+            "ssc=cte.ssc(redundant='components') counts fewer parameters.",
+        )
 
 
 def sandwich(

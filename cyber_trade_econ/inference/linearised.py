@@ -132,7 +132,12 @@ def choices(estimate: Estimate) -> Choices:
     require_estimate(estimate, "inference from scores")
     known = all(hasattr(estimate.options, name) for name in ("vcov", "ssc", "weights", "offset", "poisson"))
     if estimate.model not in ("PPML", "OLS") or not known or estimate.sample is None:
-        raise ConfigError("inference from scores", found=f"an estimate of {estimate.model}", allowed=("PPML", "OLS"))
+        raise ConfigError(
+            "inference from scores",
+            found=f"an estimate of {estimate.model}",
+            allowed=("PPML", "OLS"),
+            fix="Pass vcov to the estimator itself, or use bootstrap, which fits any of them again.",
+        )
     return cast("Choices", estimate.options)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cyber_trade_econ.encoding import INTERCEPT
-from cyber_trade_econ.errors import ConfigError, EmptySample
+from cyber_trade_econ.errors import ConfigError
 from cyber_trade_econ.frames import column
 from cyber_trade_econ.hdfe.one_thread import one_thread
 from cyber_trade_econ.inference import driscoll_kraay, few_clusters, jackknife, spatial
@@ -18,6 +18,7 @@ from cyber_trade_econ.inference.covariance import (
     OF_VCOV,
     Sandwich,
     absorbed_df,
+    degrees_of_freedom,
     known,
     positive,
     require_clusters,
@@ -89,8 +90,8 @@ def with_vcov(
         constant=INTERCEPT in model.design.names,
     )
     n, ols = estimate.nobs, estimate.model == "OLS"
-    if n <= k and (ols or rule.k_adj):
-        raise EmptySample("no degree of freedom is left", found=f"{n} rows for {k} parameters, fixed effects included")
+    if ols or rule.k_adj:
+        degrees_of_freedom(n, k, estimate.formula)
     cov = _covariance(model, vcov, frame, rule, k, ols=ols, executor=executor)
     if ols or vcov != "iid":
         residual = model.residual * (1.0 if ols else model.weight / model.design.w)

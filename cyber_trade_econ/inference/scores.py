@@ -10,6 +10,7 @@ import numpy as np
 from cyber_trade_econ.hdfe.absorb import Layout
 from cyber_trade_econ.hdfe.factor import is_nested
 from cyber_trade_econ.inference.linearised import weighted
+from cyber_trade_econ.memory import require
 
 if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.factor import Array, Factor
@@ -71,6 +72,11 @@ def cluster_scores(model: Linearised, group: Factor, z: Array, residual: Array) 
     residual
         Residuals to be perturbed, shape (n,).
     """
+    require(
+        8.0 * 3 * group.levels**2,
+        f"a bootstrap of scores with {group.levels:,} clusters",
+        "Use the covariance itself, which is reliable with so many clusters, or coarser ones.",
+    )
     pull, basis = model.weight * z, model.basis
     fitted = group.sums(basis * pull[:, None]) @ group.sums(basis * (model.weight * residual)[:, None]).T
     fitted += _by_effects(model, group, z, residual)

@@ -81,7 +81,8 @@ def wald(estimate: Estimate, terms: Sequence[str] | None = None, value: float = 
     gap = estimate.coef[chosen].to_numpy() - value
     cov = estimate.vcov.loc[chosen, chosen].to_numpy()
     scale = np.sqrt(np.diag(cov))
-    correlation = cov / np.outer(scale, scale)
+    with np.errstate(divide="ignore", invalid="ignore"):  # a variance of zero is told below
+        correlation = cov / np.outer(scale, scale)
     if not np.isfinite(correlation).all() or np.linalg.matrix_rank(correlation, tol=1e-10) < len(chosen):
         raise NotIdentified(
             f"the covariance of the {len(chosen)} terms tested is singular",

@@ -460,9 +460,9 @@ def test_data_that_effects_alone_would_tell_apart_are_refused():
 
 @pytest.mark.parametrize("fit", [cte.ols, cte.ppml], ids=["ols", "ppml"])
 def test_a_variance_of_nothing_is_missing_and_not_zero(fit):
-    """All rows share an exporter, so that all are correlated: the scores add up to zero and leave no variance at all."""
+    """All rows share an economy, so that all are correlated: the scores add up to zero and leave no variance at all."""
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame({"a": "A", "b": [f"B{k % 9}" for k in range(90)], "x": rng.normal(size=90)})
+    frame = pd.DataFrame({"a": "B0", "b": [f"B{k % 9}" for k in range(90)], "x": rng.normal(size=90)})
     frame["y"] = np.exp(0.3 * frame["x"] + rng.normal(size=90))
     e = fit("y ~ x", frame, vcov=cte.dyadic("a", "b"))
     assert e.se.isna().all()
@@ -471,7 +471,7 @@ def test_a_variance_of_nothing_is_missing_and_not_zero(fit):
     assert cte.with_vcov(e, frame, cte.dyadic("a", "b")).se.isna().all()
     with pytest.raises(NotIdentified):
         cte.wald(e)
-    both = frame.assign(a=[f"A{k // 10}" for k in range(90)])
+    both = frame.assign(a=[f"B{k // 10}" for k in range(90)])
     control = fit("y ~ x", both, vcov=cte.dyadic("a", "b"))
     assert (control.se > 0).all()
     assert "vcov_missing" not in control.facts
