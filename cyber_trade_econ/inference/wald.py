@@ -80,6 +80,13 @@ def wald(estimate: Estimate, terms: Sequence[str] | None = None, value: float = 
         raise ConfigError("terms of a Wald test", found=unknown or "none", allowed=list(estimate.coef.index))
     gap = estimate.coef[chosen].to_numpy() - value
     cov = estimate.vcov.loc[chosen, chosen].to_numpy()
+    unknown = [t for t, variance in zip(chosen, np.diag(cov), strict=True) if not np.isfinite(variance)]
+    if unknown:
+        raise NotIdentified(
+            f"{len(unknown)} of {len(chosen)} terms tested have no variance",
+            found=", ".join(unknown),
+            fix="facts say why (vcov_missing, fitted_exactly): the rows that tell of them are fitted exactly, or cancel.",
+        )
     scale = np.sqrt(np.diag(cov))
     with np.errstate(divide="ignore", invalid="ignore"):  # a variance of zero is told below
         correlation = cov / np.outer(scale, scale)

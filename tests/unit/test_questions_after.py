@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cyber_trade_econ.errors import ConfigError, FormulaError
+from cyber_trade_econ.errors import ConfigError, FormulaError, NotIdentified
 from cyber_trade_econ.gravity.average_effect import average_effect
 from cyber_trade_econ.gravity.bias_correction import bias_correction
 from cyber_trade_econ.gravity.border import border_years, interval
@@ -98,7 +98,9 @@ def test_least_squares_that_fit_exactly_are_no_other_data(flows):
     e = ols("log(y) ~ x | exporter", exact)
     with pytest.raises(ConfigError, match="do not add up to zero"):
         reset(e, exact.assign(y=exact["y"] * 1.001))
-    assert reset(e, exact).p_value >= 0
+    with pytest.raises(NotIdentified, match="fitted_exactly"):  # the data are known, but nothing of the noise is
+        reset(e, exact)
+    assert reset(ols("log(y) ~ x | exporter", flows), flows).p_value >= 0  # control
 
 
 def test_loose_tolerances_are_no_other_data(flows):
