@@ -36,11 +36,20 @@ class Encoding:
     seen: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     shown: Mapping[tuple[Term, Atom], tuple[Any, ...]] = field(default_factory=dict)
 
-    @property
-    def references(self) -> dict[str, str]:
-        """Levels without an indicator, by part of a formula; with several terms, those of the last one it stands in."""
-        left = {a: [str(v) for v in self.seen[a.name] if v not in levels] for (_, a), levels in self.shown.items()}
-        return {str(a): ", ".join(levels) for a, levels in left.items() if levels}
+    def references(self, frame: pd.DataFrame, rows: Codes) -> dict[str, str]:
+        """Levels without an indicator, by part of a formula; with several terms, those of the last one it stands in.
+
+        Of one that has no row left among ``rows`` of the frame, as after separation, it is said: another level of the part
+        is then listed as collinear and has taken its place.
+        """
+        out = {}
+        for (_, atom), levels in self.shown.items():
+            left = [v for v in self.seen[atom.name] if v not in levels]
+            values = frame[atom.name].to_numpy()[rows] if left else None
+            named = [f"{v}" if (values == v).any() else f"{v} (none of its rows is left)" for v in left]
+            if named:
+                out[str(atom)] = ", ".join(named)
+        return out
 
 
 def encode(formula: Formula, kept: pd.DataFrame) -> Encoding:

@@ -135,7 +135,7 @@ def fit(
         vcov=pd.DataFrame(cov.matrix, index=names, columns=names),
         nobs=n,
         df=np.inf if model == "PPML" else min(cov.df, n - k),
-        facts=facts(solved, cov, k),
+        facts=facts(solved, cov, k, frame),
         sources=panel.sources if panel is not None else {},
         events=events_behind(panel, names),
         sample=frame.index[design.rows],

@@ -23,6 +23,8 @@ from cyber_trade_econ.inference.covariance import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cyber_trade_econ import design as designs
     from cyber_trade_econ.formula import Formula
     from cyber_trade_econ.hdfe.factor import Array
@@ -68,8 +70,8 @@ def covariance(solved: Solved, vcov: Vcov, ssc: str | SmallSample | None) -> tup
     return cov if modelled else unless_exact(cov, design.y, residual, ols=model == "OLS"), k
 
 
-def facts(solved: Solved, cov: Sandwich, k: int) -> dict[str, Any]:
-    """State what was fitted to which rows, and how."""
+def facts(solved: Solved, cov: Sandwich, k: int, frame: pd.DataFrame) -> dict[str, Any]:
+    """State what was fitted to which rows of ``frame``, and how."""
     design, core = solved.design, solved.core
     about = {
         "outcome": str(solved.formula.outcome),
@@ -81,7 +83,7 @@ def facts(solved: Solved, cov: Sandwich, k: int) -> dict[str, Any]:
         **core.facts,
         "k": k,
     }
-    left_out = design.encoding.references
+    left_out = design.encoding.references(frame, design.rows)
     if left_out:
         about["references"] = left_out
     if not core.kept.all():

@@ -78,3 +78,16 @@ def test_a_bootstrap_of_more_clusters_than_memory_holds_is_refused(frame, monkey
     assert cte.wild_bootstrap(e, frame, "x", "e", draws=99, level=None).p_value <= 1  # control
     with pytest.raises(EstimationError, match="bootstrap of scores with 324 clusters"):
         cte.wild_bootstrap(e, frame, "x", "row", draws=99, level=None)
+
+
+def test_a_reference_that_separation_emptied_is_said_to_be_empty(frame):
+    part = "i(g, ref=0)"
+    full = cte.ppml("y ~ i(g, ref=0) + x | e", frame)
+    assert full.facts["references"] == {part: "0"}
+    e = cte.ppml("y ~ i(g, ref=0) + x | e", frame.assign(y=frame["y"].where(frame["g"] != 0, 0.0)))
+    assert e.facts["references"] == {part: "0 (none of its rows is left)"}
+    assert e.facts["collinear"] == ["g::3"]
+    text = cte.ppml(
+        "y ~ i(h, ref='b') + x | e", frame.assign(h=frame["g"].map(dict(enumerate("abcd"))).astype("category"))
+    )
+    assert list(text.facts["references"].values()) == ["b"]
