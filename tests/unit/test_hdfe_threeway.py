@@ -79,7 +79,8 @@ def agree(fast, slow, y, w, tolerance=1e-9):
     np.testing.assert_allclose(
         fast.root @ fast.root.T / size / size[:, None], slow.root @ slow.root.T / size / size[:, None], atol=tolerance
     )
-    np.testing.assert_allclose(fast.mu, slow.mu, rtol=1e-7, atol=1e-12 * y.max())  # the score weighs rows by trade
+    # A fit stops at a relative score of 1e-9, which weighs rows by trade: small fitted values are known less well.
+    np.testing.assert_allclose(fast.mu, slow.mu, rtol=1e-7, atol=1e-9 * y.max())
     want, within = slow.within * size, fast.within.whole() if isinstance(fast.within, Net) else fast.within
     np.testing.assert_allclose(within * size, want, atol=1e-7 * np.abs(want).max(initial=0))
     assert fast.deviance == pytest.approx(slow.deviance, rel=1e-9, abs=1e-9 * np.sum(w * y))

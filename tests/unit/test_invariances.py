@@ -37,7 +37,7 @@ VCOVS = {
 }
 FITS = {"ols": cte.ols, "ppml": cte.ppml}
 every = pytest.mark.parametrize(("fit", "effects"), [(f, e) for f in FITS for e in SPECS])
-examples = settings(max_examples=6, deadline=None, derandomize=True)
+examples = settings(max_examples=6, deadline=None)
 seeds = st.integers(0, 10_000)
 
 
@@ -196,7 +196,7 @@ def test_an_offset_is_a_coefficient_that_is_known(fit, effects, seed, part):
 
 
 @given(seed=seeds)
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None)
 def test_fitted_totals_are_observed_totals(seed):
     """Fally (2015), https://doi.org/10.1016/j.jinteco.2015.05.005: to 1e-8 of every total, small ones included."""
     frame = world(seed)
@@ -228,7 +228,7 @@ def by_newton(y: np.ndarray, Z: np.ndarray, steps: int = 200) -> np.ndarray:
 
 
 @given(seed=seeds)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None)
 def test_default_settings_reach_the_maximum(seed):
     """Within 1e-8 of Newton's method on explicit dummies, iterated until its steps are rounding."""
     frame = world(seed)
