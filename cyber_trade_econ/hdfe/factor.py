@@ -143,7 +143,9 @@ def cross(factors: Sequence[Factor]) -> Factor:
     """Combine factors: one level per combination that occurs, ordered by the first, then the second, and so on."""
     out = factors[0]
     for factor in factors[1:]:  # compacting at each step keeps the product of two level counts far from overflow
-        out = compact(out.codes * factor.levels + factor.codes)
+        both = out.codes * factor.levels
+        both += factor.codes
+        out = compact(both)
     return out
 
 
