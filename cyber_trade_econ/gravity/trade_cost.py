@@ -42,6 +42,13 @@ class TradeEffect:
     level: float
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Show what is estimated, in which unit, and one line per effect."""
+        said = {"Estimand": "estimand", "Unit": "unit", "Covariance": "vcov"}
+        about = [f"{word}: {self.facts[name]}" for word, name in said.items() if name in self.facts]
+        table = self.frame.to_string(index=False, float_format="{:.6g}".format)
+        return "\n".join([*about, f"Intervals: {self.level:.4g}", table])
+
 
 @dataclass(frozen=True)
 class IndexChange:

@@ -48,6 +48,12 @@ class Bootstrap:
     draws: pd.DataFrame
     facts: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        """Show the estimate, what was drawn, and what was lost."""
+        lines = [str(self.estimate), f"Draws: {len(self.draws):,} of {self.facts['by']}, seed {self.facts['seed']}"]
+        lines += [f"Draws without an estimate: {count:,} ({why})" for why, count in self.facts["lost"].items()]
+        return "\n".join([*lines, "interval() has the percentile intervals, draws the coefficients of each draw."])
+
     def interval(self, level: float = 0.95) -> pd.DataFrame:
         """Percentile interval by term: conf_low, conf_high."""
         if not (isinstance(level, float) and 0 < level < 1):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -50,3 +52,22 @@ def test_an_estimate_made_by_hand_and_one_with_many_terms_are_shown():
     assert "Rows dropped" not in text
     assert text.endswith("... and 10 more; tidy() has all")
     assert len(text.splitlines()) == 3 + 1 + 50 + 1
+
+
+def test_bootstraps_and_trade_effects_are_shown():
+    frame = _frame()
+    e = cte.ppml("y ~ x | o^t + d^t", frame, vcov=cte.cluster("o"))
+    drawn = cte.bootstrap(e, frame, "o", draws=5, seed=3)
+    lines = repr(drawn).splitlines()
+    assert repr(drawn).startswith(repr(drawn.estimate))
+    assert lines[-2:] == [
+        "Draws: 5 of o, seed 3",
+        "interval() has the percentile intervals, draws the coefficients of each draw.",
+    ]
+    lost = repr(replace(drawn, facts=drawn.facts | {"lost": {"singular": 2}}))
+    assert "Draws without an estimate: 2 (singular)" in lost.splitlines()
+    lines = repr(cte.average_effect(e, frame, "x")).splitlines()
+    assert lines[0].startswith("Estimand: ")
+    assert lines[2:4] == ["Covariance: cluster: o", "Intervals: 0.95"]
+    shown = float(lines[-1].split()[1])
+    np.testing.assert_allclose(shown, cte.average_effect(e, frame, "x").frame["estimate"][0], rtol=1e-5)  # six digits
