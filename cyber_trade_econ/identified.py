@@ -88,7 +88,8 @@ class Span:
     @cached_property
     def _parts(self) -> tuple[Codes, Codes]:
         first, second = (Factor(e.codes.astype(np.int64), e.levels) for e in self.effects)
-        return joined(first, second)
+        of_first, of_second, _ = joined(first, second)
+        return of_first, of_second
 
     @cached_property
     def _alike(self) -> tuple[list[Array], list[Array]]:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cyber_trade_econ.hdfe.factor import Factor, last_rows
+from cyber_trade_econ.hdfe.factor import Factor, joined, last_rows
 from cyber_trade_econ.hdfe.graph import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -35,9 +35,6 @@ MOST_BOXES = 2000
 
 LONGEST_SIDE = 1500
 """Levels of the shorter side of a sheet up to which factorising the square of their number is cheap."""
-
-_EDGES_PER_LEVEL = 8
-_STRETCH = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -159,7 +156,7 @@ def detect(factors: Sequence[Factor]) -> Blocks | None:
         return None
     label, count = {}, {}
     for g, h in combinations(sorted(range(3), key=lambda g: factors[g].levels), 2):
-        label[g, h], label[h, g], count[g, h] = _joined(factors[g], factors[h])
+        label[g, h], label[h, g], count[g, h] = joined(factors[g], factors[h])
         count[h, g] = count[g, h]
     first, second = min(combinations(range(3), 2), key=lambda two: (count[two], -factors[3 - sum(two)].levels))
     pair = 3 - first - second
@@ -202,7 +199,7 @@ def detect_sheets(factors: Sequence[Factor], fill: float = SMALLEST_FILL) -> She
         return None
     first, second = (0, 1) if factors[0].levels >= factors[1].levels else (1, 0)
     exporters, importers = factors[first], factors[second]
-    of_a, of_b, count = _joined(exporters, importers)
+    of_a, of_b, count = joined(exporters, importers)
     N, J = np.bincount(of_a, minlength=count), np.bincount(of_b, minlength=count)
     starts = [np.concatenate([[0], np.cumsum(s)]) for s in (N * J, N, J)]
     if count > MOST_BOXES or J.max() > LONGEST_SIDE or len(exporters.codes) < fill * starts[0][-1]:
@@ -225,37 +222,6 @@ def _distinct(places: Codes, size: int) -> bool:
     taken = np.zeros(size, dtype=np.bool_)
     taken[places] = True
     return int(taken.sum()) == len(places)
-
-
-def _joined(f: Factor, g: Factor) -> tuple[Codes, Codes, int]:
-    """Label levels of two factors so that those connected through rows share a label; also return how many labels there are.
-
-    A sample of rows joins nearly everything; a pass over all rows then finds what it left apart, until nothing is.
-    """
-    label_f = np.arange(f.levels)
-    label_g = np.zeros(g.levels, dtype=np.int64)
-    label_g[g.codes] = f.codes  # one of the levels of f it occurs with
-    count = f.levels
-    step = max(1, len(f.codes) // (_EDGES_PER_LEVEL * (f.levels + 1)) | 1)  # odd: out of step with regular panels
-    codes_f, codes_g = f.codes[::step], g.codes[::step]
-    while True:
-        apart = [found for found in _apart(label_f, codes_f, label_g, codes_g) if len(found[0])]
-        if apart:
-            x, y = (np.concatenate(side) for side in zip(*apart, strict=True))
-            count, merged = connected(x, y, count)
-            label_f, label_g = merged[label_f], merged[label_g]
-        elif len(codes_f) == len(f.codes):
-            return label_f, label_g, count
-        else:
-            codes_f, codes_g = f.codes, g.codes
-
-
-def _apart(label_f: Codes, codes_f: Codes, label_g: Codes, codes_g: Codes) -> Iterator[tuple[Codes, Codes]]:
-    """Return the two labels of rows that have not been joined, a stretch of rows at a time, which stays in the cache."""
-    for start in range(0, len(codes_f), _STRETCH):
-        x, y = label_f[codes_f[start : start + _STRETCH]], label_g[codes_g[start : start + _STRETCH]]
-        differ = x != y
-        yield x[differ], y[differ]
 
 
 def _boxes(labels: Sequence[Codes], counts: Sequence[int]) -> tuple[Codes, Codes, Codes, int]:

@@ -12,7 +12,7 @@ from cyber_trade_econ.hdfe.graph import connected
 from cyber_trade_econ.hdfe.late import sparse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -20,6 +20,8 @@ Mask = NDArray[np.bool_]
 
 _TABLE = 1 << 16  # entries of a table of levels that cost nothing
 _FIRST = 4096
+_EDGES_PER_LEVEL = 8
+_STRETCH = 1 << 15
 _MANY = 1 << 18  # rows from which on one pass over all columns saves what loading SciPy costs
 
 
@@ -162,37 +164,42 @@ def is_nested(inner: Effect, outer: Effect) -> bool:
     return True
 
 
-def joined(a: Factor, b: Factor, lasts: Sequence[Codes] | None = None) -> tuple[Codes, Codes]:
+def joined(a: Factor, b: Factor) -> tuple[Codes, Codes, int]:
     """Find the connected parts of the graph that joins levels of ``a`` and ``b`` that share a row.
-
-    Parameters
-    ----------
-    a, b
-        Factors.
-    lasts
-        `last_rows` of both, where they are known.
 
     Returns
     -------
-    Number of the part of each level of ``a``, (a.levels,), and of each level of ``b``, (b.levels,).
+    Number of the part of each level of ``a``, (a.levels,), and of each level of ``b``, (b.levels,); number of parts.
 
     Notes
     -----
-    In a panel in some order the last rows of the levels mostly join all that is joined. Where rows are left whose two levels
-    lie in different parts, one of them per part is added; this at least halves the number of parts that are not complete.
+    A sample of rows joins nearly everything; a pass over all rows then finds what it left apart, until nothing is.
     """
-    size = a.levels + b.levels
-    rows = np.concatenate([last_rows(a.codes, a.levels), last_rows(b.codes, b.levels)] if lasts is None else lasts)
-    i, j = a.codes[rows], b.codes[rows] + a.levels
+    if a.levels > b.levels:
+        of_b, of_a, count = joined(b, a)
+        return of_a, of_b, count
+    of_a, of_b, count = np.arange(a.levels), np.zeros(b.levels, dtype=np.int64), a.levels
+    of_b[b.codes] = a.codes  # one of the levels of a it occurs with
+    step = max(1, len(a.codes) // (_EDGES_PER_LEVEL * (a.levels + 1)) | 1)  # odd: out of step with regular panels
+    left, right = a.codes[::step], b.codes[::step]
     while True:
-        labels = connected(i, j, size)[1]
-        of_a, of_b = labels[: a.levels], labels[a.levels :]
-        left = np.flatnonzero(of_a[a.codes] != of_b[b.codes])
-        if not len(left):
-            return of_a, of_b
-        low, high = a.codes[left], b.codes[left]
-        more = np.concatenate([last_rows(of_a[low], size), last_rows(of_b[high], size)])
-        i, j = np.concatenate([i, low[more]]), np.concatenate([j, high[more] + a.levels])
+        apart = [found for found in _apart(of_a, left, of_b, right) if len(found[0])]
+        if apart:
+            i, j = (np.concatenate(side) for side in zip(*apart, strict=True))
+            count, merged = connected(i, j, count)
+            of_a, of_b = merged[of_a], merged[of_b]
+        elif len(left) == len(a.codes):
+            return of_a, of_b, count
+        else:
+            left, right = a.codes, b.codes
+
+
+def _apart(of_a: Codes, left: Codes, of_b: Codes, right: Codes) -> Iterator[tuple[Codes, Codes]]:
+    """Return the two parts of rows that have not been joined, a stretch of rows at a time, which stays in the cache."""
+    for start in range(0, len(left), _STRETCH):
+        i, j = of_a[left[start : start + _STRETCH]], of_b[right[start : start + _STRETCH]]
+        differ = i != j
+        yield i[differ], j[differ]
 
 
 def last_rows(codes: Codes, levels: int) -> Codes:
@@ -204,5 +211,4 @@ def last_rows(codes: Codes, levels: int) -> Codes:
 
 def components(a: Factor, b: Factor) -> int:
     """Count the connected components of the graph that joins levels of ``a`` and ``b`` that share a row."""
-    of_a, of_b = joined(a, b)
-    return len(np.unique(np.concatenate([of_a, of_b])))
+    return joined(a, b)[2]

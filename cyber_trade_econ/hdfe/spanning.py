@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cyber_trade_econ.hdfe import graph
-from cyber_trade_econ.hdfe.factor import Array, Codes, Factor, Mask, joined, last_rows
+from cyber_trade_econ.hdfe.factor import Array, Codes, Factor, Mask, joined
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,18 +175,13 @@ def _shifts(factors: Sequence[Factor], counts: Sequence[Codes]) -> tuple[Given, 
     order = sorted(range(len(factors)), key=lambda g: -factors[g].levels)
     if len(order) < 2:
         return [], (0, np.empty(0, dtype=np.int64))
-    lasts = [last_rows(f.codes, f.levels) for f in factors]
-
-    def parts_of(one: int, other: int) -> tuple[Codes, Codes]:
-        return joined(factors[one], factors[other], (lasts[one], lasts[other]))
-
     first, second = order[0], order[1]
-    parts = parts_of(first, second)[1]
+    parts = joined(factors[first], factors[second])[1]
     if len(order) == 2:
         return [(second, _heaviest(parts, counts[second]))], (second, np.empty(0, dtype=np.int64))
     third = order[2]
-    of_second, by_second = parts_of(second, third)
-    by_first = parts_of(first, third)[1]
+    of_second, by_second, _ = joined(factors[second], factors[third])
+    by_first = joined(factors[first], factors[third])[1]
     chosen = int(np.bincount(by_second, counts[third]).argmax())
     inside = of_second == chosen
     heavy = counts[second] + np.where(inside, counts[second].max() + 1, 0)

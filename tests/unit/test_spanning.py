@@ -93,10 +93,10 @@ def test_joined_parts_are_connected_parts(seed, left, right):
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 60))
     a, b = compact(rng.integers(0, left, n)), compact(rng.integers(0, right, n))
-    of_a, of_b = joined(a, b)
+    of_a, of_b, count = joined(a, b)
     np.testing.assert_array_equal(of_a[a.codes], of_b[b.codes])
     D = dummies([a, b])
-    assert a.levels + b.levels - np.linalg.matrix_rank(D) == components(a, b) == len(np.union1d(of_a, of_b))
+    assert a.levels + b.levels - np.linalg.matrix_rank(D) == components(a, b) == count == len(np.union1d(of_a, of_b))
 
 
 def test_a_long_chain_is_joined():
