@@ -154,7 +154,8 @@ class Kept:
             raise BadRegressor(
                 f"no economy stands on both sides of the dyads of {dyad[0]!r} and {dyad[1]!r}",
                 found=f"{dyad[0]}: {one.iloc[0]!r}; {dyad[1]}: {other.iloc[0]!r}",
-                fix=f"Use the same labels on both; if none is on both, cte.cluster({dyad[0]!r}, {dyad[1]!r}) is the same.",
+                fix=f"Use the same labels on both; if none is on both, use cte.cluster({dyad[0]!r}, {dyad[1]!r}), "
+                "which is the same but for the small-sample factor.",
             )
         return {
             dyad[0]: Factor(joint.codes[:half], joint.levels),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import pandas as pd
 
-from cyber_trade_econ import cores, estimable
+from cyber_trade_econ import cores, estimable, memory
 from cyber_trade_econ import design as designs
 from cyber_trade_econ.encoding import INTERCEPT, Kept
 from cyber_trade_econ.errors import ConfigError, EmptySample, SeparationError
@@ -77,6 +77,7 @@ class Options:
 
 
 @one_thread()
+@memory.told("the fit", memory.SMALLER)
 def fit(
     model: Model,
     formula: str | Formula,

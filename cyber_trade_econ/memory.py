@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from cyber_trade_econ.errors import EstimationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _ROW, _CELL, _LEVEL = (6.0, 1.5), (2.0, 2.0), 4.0
 """Numbers that a fit holds at its peak per row, and per cell of a gravity panel: alone, and for each regressor written out;
@@ -20,12 +21,26 @@ and per level of a gravity panel for each regressor that is listed.
 Measured on the leanest path, so that nothing is refused that would have fitted; other paths hold up to twice as much.
 """
 
+SMALLER = "Use fewer rows or fewer terms; categories of i() by which nothing else varies can be fixed effects."
+"""What to do about a fit that does not fit into memory."""
+
 _GROUPS, _OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _GIB = 1024.0**3
 
 
 class NotEnoughMemory(EstimationError):
-    """What was asked for needs more memory than there is; nothing was allocated."""
+    """What was asked for needs more memory than there is; nothing of it is kept."""
+
+
+@contextmanager
+def told(what: str, fix: str) -> Iterator[None]:
+    """Say what did not fit where an allocation fails that no estimate foresaw."""
+    try:
+        yield
+    except MemoryError as error:
+        raise NotEnoughMemory(
+            f"{what} does not fit into memory", found=str(error) or "an allocation failed", fix=fix
+        ) from error
 
 
 def require(needed: float, what: str, fix: str) -> None:
@@ -61,7 +76,7 @@ def room_for_fit(rows: int, k: int, levels: Sequence[int], listed: int = 0) -> N
     require(
         8.0 * (rows * (_ROW[0] + _ROW[1] * full) + effects) + _boxes(rows, full),
         f"a fit of {rows:,} rows and {k:,} regressors",
-        "Use fewer rows or fewer terms; categories of i() by which nothing else varies can be fixed effects.",
+        SMALLER,
     )
 
 

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.factor import Array, Mask
     from cyber_trade_econ.records.estimate import Scale
 
-_KINDS = {"string": "text", "integer": "numbers", "floating": "numbers", "datetime64": "dates", "datetime": "dates"}
+_KINDS = {"string": "text", "integer": "numbers", "floating": "numbers", "mixed-integer-float": "numbers"}
+_KINDS |= {
+    "decimal": "numbers",
+    "boolean": "truth values",
+    "period": "periods",
+    "date": "days",
+    "datetime64": "dates",
+    "datetime": "dates",
+}
 
 
 @dataclass(frozen=True)
@@ -154,14 +162,24 @@ class FittedIndex:
 
 def _alike(labels: pd.Series, levels: pd.Index) -> None:
     """Refuse text where levels were numbers, and the like: no label would be found, and every prediction missing."""
-    here, there = (pd.api.types.infer_dtype(v, skipna=True) for v in (labels, levels))
-    if here in _KINDS and there in _KINDS and _KINDS[here] != _KINDS[there]:
+    here, there = _kind(labels), _kind(levels)
+    if here and there and here != there:
         raise BadRegressor(
             f"{labels.name!r} holds labels of another type than the estimate",
-            found=_KINDS[here],
-            allowed=_KINDS[there],
+            found=here,
+            allowed=there,
             fix="Convert the column to the type it had in the data of the estimate.",
         )
+
+
+def _kind(labels: pd.Series | pd.Index) -> str:
+    """Name the kind of labels that are not missing, empty where they have none in common."""
+    values = labels.dropna()
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(values.dtype.categories.dtype)
+    kind = _KINDS.get(pd.api.types.infer_dtype(values, skipna=True), "")
+    zoned = kind == "dates" and pd.DatetimeIndex(values[:1]).tz is not None
+    return "dates with a time zone" if zoned else kind
 
 
 def _in_units(effects: dict[str, pd.Series], slope: str, effect: str, design: designs.Design) -> None:

@@ -11,6 +11,7 @@ from cyber_trade_econ.errors import NotConverged
 from cyber_trade_econ.hdfe.leastsquares import FLAT, solve
 from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.hdfe.perperiod import Pairing, PerPeriod, conjugate_gradients
+from cyber_trade_econ.hdfe.poisson_problem import NO_STEP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +121,7 @@ def step_of(hessian: Array, score: Array) -> Array:
         raise NotConverged(
             "the information matrix of the coefficients is singular",
             found=f"{len(score)} coefficient(s)",
-            fix="A coefficient or an effect probably runs to infinity: keep the separation checks on.",
+            fix=NO_STEP,
         ) from error
     return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, score / size)) / size)
 

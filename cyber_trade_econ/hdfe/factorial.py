@@ -15,6 +15,13 @@ _LARGE = 10.0
 _STRETCH = 1 << 13
 """Values worked on at once, so that they and what is computed on the way stay in the cache."""
 
+_TINY = 0.01
+"""Below it the parts of the general formula cancel, and a power series is exact to rounding."""
+
+_ZETA = (
+    *(1.6449340668482264, 1.2020569031595943, 1.0823232337111382, 1.0369277551433699),
+    *(1.0173430619844491, 1.0083492773819228, 1.0040773561979443),
+)
 _SERIES = (1 / 156, -691 / 360360, 1 / 1188, -1 / 1680, 1 / 1260, -1 / 360, 1 / 12)
 
 
@@ -43,7 +50,22 @@ def at_own_mean(y: Array) -> Array:
 
 
 def _of_small(y: Array) -> Array:
-    """Move the argument of the gamma function up by its recurrence, to where the series holds."""
+    """Sum the power series of tiny outcomes; move the argument of the gamma function up to where the other one holds."""
+    out = np.empty_like(y)
+    tiny = y < _TINY
+    out[tiny], out[~tiny] = _by_powers(y[tiny]), _by_recurrence(y[~tiny])
+    return out
+
+
+def _by_powers(y: Array) -> Array:
+    """Use the power series of the logarithm of the gamma function around one (as above, 5.7.3, its logarithm expanded)."""
+    tail = np.zeros_like(y)
+    for k in range(len(_ZETA) + 1, 1, -1):
+        tail = (_ZETA[k - 2] / k - tail) * y
+    return np.asarray(y * (np.log(y) - 1 + np.euler_gamma - tail))
+
+
+def _by_recurrence(y: Array) -> Array:
     x, product = y + _LARGE, y + 1
     for step in range(2, int(_LARGE)):
         product *= y + step

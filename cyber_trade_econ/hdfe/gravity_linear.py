@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cyber_trade_econ.errors import NotConverged
+from cyber_trade_econ.hdfe import independence
 from cyber_trade_econ.hdfe.correction import parts
 from cyber_trade_econ.hdfe.late import linalg, sparse
 from cyber_trade_econ.hdfe.leastsquares import DOUBTFUL, independent, solve
@@ -33,9 +34,6 @@ ROUND = 2e-6
 """What one round of conjugate gradients may leave; single precision has seven digits, and conditioning takes some."""
 
 MOST_ROUNDS = 8
-
-CLEAR = 1e-5
-"""Share of a squared length above which cross products settle independence, and keep eleven digits."""
 
 _AT_ONCE = 1 << 15  # rows of which copies are made
 _SIDE_BY_SIDE = 64  # rows squared in one loop: a loop over the few columns of each would take three times as long
@@ -62,7 +60,7 @@ def fit(
     net[:, :-1], net[:, -1] = X, y
     net, effects, products, before = absorb(net, factors, w, layout)
     lengths = before[:-1] * stretch
-    clear = _clear(products[:-1, :-1], lengths)
+    clear = independence.clear(products[:-1, :-1], lengths)
     if not clear:  # what the first time left of the effects is large beside what is left of a collinear regressor
         net, more, products, _ = absorb(net, factors, w, layout)
         effects = [e + m for e, m in zip(effects, more, strict=True)]
@@ -115,17 +113,6 @@ def least_squares(
         effects=tuple(e[:, -1] - e[:, :-1] @ beta for e in effects),
         within_total=float(products[K, K]),
     )
-
-
-def _clear(products: Array, lengths: Array) -> bool:
-    """Whether the columns are independent beyond doubt."""
-    if not (lengths > 0).all():
-        return False
-    try:
-        root = np.linalg.cholesky(products / np.outer(lengths, lengths))
-    except np.linalg.LinAlgError:
-        return False
-    return bool((np.diag(root) ** 2 > CLEAR).all())
 
 
 def absorb(

@@ -19,10 +19,27 @@ if TYPE_CHECKING:
     from cyber_trade_econ.hdfe.net import Net
 
 CLEAR = 1e-5
-"""Share of a squared length above which no second look is needed to call a column independent."""
+"""Share of a squared length above which cross products settle independence."""
 
 _ROUGH = 1e-12  # share of a squared length of which effects that were taken out to ten digits may be a part
 _ROUNDS = 3  # the second and third remove what rounding left of the earlier columns
+
+
+def clear(products: Array, lengths: Array) -> bool:
+    """Whether columns net of effects are independent beyond doubt: no second look is needed, and products keep eleven digits.
+
+    Parameters
+    ----------
+    products, lengths
+        Weighted cross products (k, k), and weighted lengths before effects were taken out, (k,).
+    """
+    if not (lengths > 0).all():
+        return False
+    try:
+        root = np.linalg.cholesky(products / np.outer(lengths, lengths))
+    except np.linalg.LinAlgError:
+        return False
+    return bool((np.diag(root) ** 2 > CLEAR).all())
 
 
 def independent(

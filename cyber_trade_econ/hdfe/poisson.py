@@ -12,7 +12,7 @@ from cyber_trade_econ.hdfe import conjugate
 from cyber_trade_econ.hdfe.absorb import Layout
 from cyber_trade_econ.hdfe.factor import levels_of
 from cyber_trade_econ.hdfe.leastsquares import Within_co, independent, solve, weighted_lengths
-from cyber_trade_econ.hdfe.poisson_problem import LOG_LARGEST, Point, Problem, deviance, log_likelihood, secant
+from cyber_trade_econ.hdfe.poisson_problem import LOG_LARGEST, NO_STEP, Point, Problem, deviance, log_likelihood, secant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +149,7 @@ def fit(
         found=f"relative deviance change {change:.1e}, mean step {moved:.1e} and totals of effects off by {worst:.1e} after "
         f"{iteration} iterations",
         allowed=f"{tol:.0e}, {np.sqrt(tol) / 1000:.0e} and {max(tol, ROUGHEST):.0e}",
-        fix="A coefficient or an effect probably runs to infinity: keep the separation checks on, or drop the regressor.",
+        fix=NO_STEP,
     )
 
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 LOG_LARGEST = 700.0
 """Index above which a point counts as out of reach."""
 
+NO_STEP = (
+    "Either a coefficient or an effect runs to infinity: keep the separation checks on. Or regressors are collinear but for "
+    "rounding: drop one of them."
+)
+"""What to do where no step raises the likelihood any more."""
+
 _LOG_SMALLEST = -600.0  # exp of it is a normal double, and so is what an outcome is over it
 
 

@@ -19,6 +19,7 @@ from cyber_trade_econ.hdfe.kernels import NUMPY, Kernels
 from cyber_trade_econ.hdfe.leastsquares import DOUBTFUL, independent, weighted_lengths
 from cyber_trade_econ.hdfe.net import Net
 from cyber_trade_econ.hdfe.poisson import PoissonFit, deviance, log_likelihood
+from cyber_trade_econ.hdfe.poisson_problem import NO_STEP
 from cyber_trade_econ.hdfe.regressors import Regressors, listed
 
 if TYPE_CHECKING:
@@ -123,14 +124,7 @@ def _start(parts: Sequence[Part]) -> Derivatives:
 
 def clear(at: Derivatives, stretch: Array | float) -> bool:
     """Whether the columns are independent beyond doubt."""
-    yardstick = np.broadcast_to(at.lengths * np.square(stretch), at.lengths.shape)
-    if not (yardstick > 0).all():
-        return False
-    try:
-        root = np.linalg.cholesky(at.hessian / np.sqrt(np.outer(yardstick, yardstick)))
-    except np.linalg.LinAlgError:
-        return False
-    return bool((np.diag(root) ** 2 > independence.CLEAR).all())
+    return independence.clear(at.hessian, np.sqrt(at.lengths) * stretch)
 
 
 def _judge(
@@ -149,7 +143,7 @@ def _judge(
         return independence.independent(net, at.hessian[np.ix_(back, back)], w, lengths, once_more)
     net = gravity_linear.absorb(np.ascontiguousarray(net), factors, w, blocks)[
         0
-    ]  # what was left of them is rounding now
+    ]  # what was left of effects is rounding now
     return independent(net, w, weighted_lengths(X.full, w) * stretch, DOUBTFUL)
 
 
@@ -181,7 +175,7 @@ def _newton(
         "Poisson regression did not converge",
         found=f"largest relative score {worst:.1e} after {max_iterations} iterations",
         allowed=f"{tol:.0e}",
-        fix="A coefficient or an effect probably runs to infinity: keep the separation checks on, or drop the regressor.",
+        fix=NO_STEP,
     )
 
 

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cyber_trade_econ.errors import NotConverged
+from cyber_trade_econ.hdfe import independence
 from cyber_trade_econ.hdfe.condensed import root_of, step_of
 from cyber_trade_econ.hdfe.leastsquares import DOUBTFUL, independent, weighted_lengths
 from cyber_trade_econ.hdfe.poisson import PoissonFit, deviance, log_likelihood
+from cyber_trade_econ.hdfe.poisson_problem import NO_STEP
 from cyber_trade_econ.hdfe.sheet import Condensed, SheetLikelihood
 
 if TYPE_CHECKING:
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
 
 SWEEPS = 3
 """Rounds of proportional scaling after the first step."""
-
-CLEAR = 1e-5
-"""Share of a squared length above which no second look is needed to call a column independent."""
 
 
 def fit(
@@ -165,15 +164,8 @@ def _start(
 
 def _clear(points: Sequence[Condensed], stretch: Array | float) -> bool:
     """Whether the columns are independent beyond doubt."""
-    lengths = np.sum([p.lengths for p in points], axis=0) * np.square(stretch)
-    if not (lengths > 0).all():
-        return False
-    products = np.sum([p.products for p in points], axis=0)
-    try:
-        root = np.linalg.cholesky(products / np.sqrt(np.outer(lengths, lengths)))
-    except np.linalg.LinAlgError:
-        return False
-    return bool((np.diag(root) ** 2 > CLEAR).all())
+    lengths = np.sqrt(np.sum([p.lengths for p in points], axis=0)) * stretch
+    return independence.clear(np.sum([p.products for p in points], axis=0), lengths)
 
 
 def _newton(
@@ -200,7 +192,7 @@ def _newton(
         "Poisson regression did not converge",
         found=f"largest relative score {worst:.1e} after {max_iterations} iterations",
         allowed=f"{tol:.0e}",
-        fix="A coefficient or an effect probably runs to infinity: keep the separation checks on, or drop the regressor.",
+        fix=NO_STEP,
     )
 
 

@@ -25,8 +25,7 @@ OF_VCOV = (
 """Names of the facts that belong to a covariance and leave with it."""
 
 _ROUNDING = 1e-10  # eigenvalues of a correlation matrix above minus this are not negative
-_EXACT = 1e-12  # of the largest outcome: residuals of least squares that are rounding
-_CONVERGED = 1e-9  # of each outcome: what the iteration of a Poisson model may leave; no fit of a zero is exact
+_EXACT, _LEFT = 1e-9, 1e-7  # shares that solvers leave of outcomes they fit exactly: of half of them, and at most
 _NOTHING = 1e-25  # a variance below this share of the largest there can be is the square of a rounding error
 
 
@@ -267,13 +266,31 @@ def known(matrix: Array, root: Array, scores: Array | NetScores) -> tuple[Array,
 def unless_exact(cov: Sandwich, y: Array, residual: Array, *, ols: bool) -> Sandwich:
     """Set all variances to missing where residuals (n,) of the outcome (n,) are but rounding: nothing is known of the noise.
 
-    So it is where no degree of freedom is left, which counting parameters does not always tell.
+    So it is where no degree of freedom is left, which counting parameters does not always tell. Every residual is compared
+    with its own outcome, so that one row that is far larger than the others does not make their noise look like rounding.
     """
-    bound = _EXACT * np.abs(y).max(initial=0.0) if ols else _CONVERGED * y
-    if not (np.abs(residual) <= bound).all():
+    largest = max(float(residual.max(initial=0.0)), -float(residual.min(initial=0.0)))
+    if ols:
+        if largest > _LEFT * 2 * float(np.ptp(y)) > 0:  # what mostly is, is told without a median
+            return cov
+        scale = _variation(y)
+    elif y.min(initial=1.0) <= 0:  # no mean of a Poisson model is zero
+        return cov
+    else:
+        scale = y
+    off = np.abs(residual)
+    if not ((off <= _LEFT * scale).all() and np.mean(off <= _EXACT * scale) >= 0.5):
         return cov
     k = len(cov.matrix)
     return replace(cov, matrix=np.full((k, k), np.nan), notes=cov.notes | {"vcov_missing": k, "fitted_exactly": True})
+
+
+def _variation(y: Array) -> Array:
+    """Return how far each outcome and the typical one lie from the middle, (n,): by how much there was to explain."""
+    middle = float(np.median(y))
+    away = np.abs(y - middle)
+    there = away[away > 0]
+    return away + (float(np.median(there)) if len(there) else abs(middle))
 
 
 def _smallest(matrix: Array, scale: Array) -> float:

@@ -450,6 +450,16 @@ def test_levels_without_an_indicator_are_stated(world):
     assert "references" not in ppml(THREE_WAY, world).facts
 
 
+def test_an_allocation_that_fails_all_the_same_is_named(world, monkeypatch):
+    def full(*_args, **_options):
+        raise MemoryError("Unable to allocate 1.68 MiB")
+
+    assert ppml(THREE_WAY, world).nobs == len(world)  # control
+    monkeypatch.setattr("cyber_trade_econ.cores.by_poisson", full)
+    with pytest.raises(NotEnoughMemory, match=r"the fit does not fit into memory; found Unable to allocate 1\.68 MiB"):
+        ppml(THREE_WAY, world)
+
+
 def test_the_limit_decides(world, monkeypatch):
     for limit, fits in ((1e4, False), (1e9, True), (None, True)):
         monkeypatch.setattr(memory, "available", lambda limit=limit: limit)

@@ -33,6 +33,38 @@ def test_predictions_refuse_labels_of_another_type(frame, name):
         e.predict(frame.assign(date=frame["year"]))
 
 
+KINDS = {  # as fitted, as predicted, and what the two are called
+    "categories of text": (lambda s: s, lambda s: s.astype(str).astype("category"), "text; allowed: numbers"),
+    "numbers for categories": (lambda s: s.astype(str).astype("category"), lambda s: s, "numbers; allowed: text"),
+    "numbers for truth": (lambda s: s > 4, lambda s: (s > 4).astype(int), "numbers; allowed: truth values"),
+    "days for dates": (lambda s: DAY + s * DAYS, lambda s: (DAY + s * DAYS).dt.date, "days; allowed: dates"),
+    "a time zone": (
+        lambda s: DAY + s * DAYS,
+        lambda s: (DAY + s * DAYS).dt.tz_localize("UTC"),
+        "dates with a time zone; allowed: dates",
+    ),
+    "periods": (lambda s: DAY + s * DAYS, lambda s: (DAY + s * DAYS).dt.to_period("D"), "periods; allowed: dates"),
+}
+DAY, DAYS = pd.Timestamp("2000-01-01"), pd.Timedelta(days=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("formula", ["y ~ x | e", "y ~ x + i(e) | year"])
+def test_predictions_refuse_labels_that_only_look_alike(frame, kind, formula):
+    fitted, given, said = KINDS[kind]
+    data = frame.assign(e=fitted(frame["e"]))
+    e = cte.ppml(formula, data)
+    assert e.predict(data).notna().all()  # control
+    with pytest.raises(BadRegressor, match=f"found {said}"):
+        e.predict(frame.assign(e=given(frame["e"])))
+
+
+def test_predictions_take_the_same_labels_in_any_storage(frame):
+    e = cte.ppml("y ~ x | e", frame)
+    for stored in ("int8", "float64", "Int64", "category", object):
+        np.testing.assert_array_equal(e.predict(frame.assign(e=frame["e"].astype(stored))), e.predict(frame))
+
+
 def test_sides_of_a_dyad_without_a_common_label_are_refused(frame):
     assert cte.ppml("y ~ x | year", frame, vcov=cte.dyadic("e", "i")).facts["clusters"] == {"economies": 9}  # control
     with pytest.raises(BadRegressor, match=r"no economy stands on both sides.*cte\.cluster\('e', 'i'\)"):

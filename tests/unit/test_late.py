@@ -65,6 +65,15 @@ def test_the_density_at_the_mean_is_scipys():
     assert at_own_mean(np.array([1e15]))[0] == pytest.approx(-0.5 * np.log(2 * np.pi * 1e15), rel=1e-15)
 
 
+def test_the_density_of_tiny_outcomes_is_its_limit():
+    """The logarithm of the gamma function at 1 + y is -euler_gamma y + pi^2 y^2 / 12 - zeta(3) y^3 / 3 + O(y^4)."""
+    y = np.array([1e-300, 1e-30, 1e-16, 1e-9, 1e-5, 1e-4])
+    want = y * (np.log(y) - 1 + np.euler_gamma - np.pi**2 / 12 * y + 1.2020569031595943 / 3 * y**2)
+    np.testing.assert_allclose(at_own_mean(y), want, rtol=1e-13)  # the next term is y^3 / 4 of the first
+    below, above = at_own_mean(np.array([np.nextafter(0.01, 0), 0.01]))
+    assert below == pytest.approx(above, rel=1e-13)  # where one formula takes over from the other
+
+
 def test_outcomes_of_zero_have_no_part_in_the_saturated_likelihood():
     y, w = np.array([0.0, 2.0, 0.0, 30.0] * 5000), np.array([7.0, 1.0, 1.0, 2.0] * 5000)  # more than one stretch
     assert saturated(y, w) == pytest.approx(

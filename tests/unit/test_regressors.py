@@ -475,3 +475,17 @@ def test_collinear_cells_are_found_under_weights_that_are_far_apart(spread):
         found.append((len(e.coef), rank))
         assert len(e.coef) + len(e.facts["collinear"]) == 1 + cells.shape[1]
     assert all(ours == rank for ours, rank in found)
+
+
+def test_regressors_that_differ_by_rounding_are_said_to():
+    rng = np.random.default_rng(7)
+    frame = pd.MultiIndex.from_product([range(9), range(9), range(6)], names=["e", "i", "t"]).to_frame(index=False)
+    frame[["x", "z"]] = rng.normal(size=(len(frame), 2))
+    frame["y"], noise = np.exp(0.3 * frame["x"] + rng.normal(size=len(frame))), rng.normal(size=len(frame))
+    frame["q"] = 2 * frame["x"] - 3 * frame["z"]
+    wide = cte.ppml("y ~ x + z + q | e^t + i^t", frame.assign(q=frame["q"] + 1e-3 * noise), vcov="hetero")
+    assert len(wide.coef) == 3  # control
+    with pytest.raises(NotConverged, match="regressors are collinear but for rounding"):
+        cte.ppml("y ~ x + z + q | e^t + i^t", frame.assign(q=frame["q"] + 1e-8 * noise), vcov="hetero")
+    with pytest.raises(Collinear, match="q: a combination of"):
+        cte.ppml("y ~ x + z + q | e^t + i^t", frame, vcov="hetero")

@@ -72,6 +72,46 @@ def test_a_fit_of_every_outcome_has_no_variances(fit):
     assert again.se.isna().all()
 
 
+@pytest.mark.parametrize("effects", ["e^t + i^t + pair", "e^t + i^t", "e"])
+def test_an_outcome_that_is_a_sum_of_regressors_has_no_variances(effects):
+    """The gravity path leaves ten digits of effects in the residuals, others fifteen: neither is noise."""
+    frame = panel_of_scales(2)
+    frame["z"] = np.random.default_rng(20).normal(size=len(frame))
+    exact = cte.ols(f"y ~ x + z | {effects}", frame.assign(y=3 + 2 * frame["x"] - frame["z"]), vcov="hetero")
+    np.testing.assert_allclose(exact.coef, [2, -1], rtol=1e-9)
+    assert exact.facts["fitted_exactly"] is True
+    noise = 1e-6 * np.random.default_rng(3).normal(size=len(frame))  # a millionth is noise
+    control = cte.ols(f"y ~ x + z | {effects}", frame.assign(y=3 + 2 * frame["x"] - frame["z"] + noise), vcov="hetero")
+    assert control.se.notna().all()
+
+
+@pytest.mark.parametrize("seed", [0, 5, 24])
+def test_a_saturated_model_of_outcomes_far_apart_has_no_variances(seed):
+    """Scores weigh rows by trade: the smallest of outcomes over ten orders are fitted to eight digits only."""
+    rng = np.random.default_rng(seed)
+    frame = pd.MultiIndex.from_product([range(4), range(4), range(2)], names=["e", "i", "t"]).to_frame(index=False)
+    names = [f"r{j}" for j in range(9)]  # 8 + 8 + 16 levels of which 9 are redundant, and as many regressors
+    frame[names] = rng.normal(size=(32, 9))
+    frame = frame.assign(y=np.exp(5 * rng.normal(size=32)), pair=frame["e"] * 4 + frame["i"])
+    e = cte.ppml(f"y ~ {' + '.join(names)} | e^t + i^t + pair", frame, vcov="hetero", ssc="none")
+    assert e.se.isna().all()
+    assert e.facts["fitted_exactly"] is True
+
+
+def test_one_enormous_outcome_with_its_own_dummy_leaves_the_noise_of_the_others():
+    frame = panel_of_scales(4)
+    frame["own"] = (frame.index == 5) * 1.0
+    want = cte.ols("y ~ x | e", frame.drop(index=5), vcov="hetero", ssc="none").se["x"]
+    for size in (1e10, 1e13):
+        frame.loc[5, "y"] = size
+        e = cte.ols("y ~ x + own | e", frame, vcov="hetero", ssc="none")
+        assert e.se["x"] == pytest.approx(want, rel=1e-15 * size)  # eps times the outlier is an error of the others
+    shifted = panel_of_scales(4)
+    plain = cte.ols("y ~ x", shifted, vcov="hetero").se["x"]
+    far = cte.ols("y ~ x", shifted.assign(y=shifted["y"] + 1e9), vcov="hetero")  # noise of a billionth of the outcome
+    assert far.se["x"] == pytest.approx(plain, rel=1e-6)
+
+
 def test_a_variance_of_zero_does_not_hide_a_negative_one():
     matrix = np.array([[1.0, 2.0, 0.0], [2.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
     fixed, repaired = positive(matrix)
